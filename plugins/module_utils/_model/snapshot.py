@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known about a cluster: answers to named needs, and nothing else.
+
+Judging is pure, reading is not, and a path can only be read hop by hop: which Pod to ask for next follows from what the
+last one said. So the judge runs on what is known so far and raises `NotRead` with all that it needs next; the room `_read`
+fetches that and runs the judge again. A saved snapshot, a live cluster and a test therefore go through the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+# A Kubernetes object as the API server sends it, decoded from JSON.
+Object = dict[str, Any]
+
+NOT_IN_SNAPSHOT = "was not saved in this snapshot"
+
+
+class Need(NamedTuple):
+    """One question to a cluster. `key` names it in a snapshot.
+
+    verb       get | list (Kubernetes objects), log (a container's log), help (what `<command>` prints as its usage, run in
+               a container), grafana (GET `name`, a path of Grafana's HTTP API)
+    kind       the Kubernetes kind; MeshConfig is the decoded `mesh` key of Istio's ConfigMap, DataSource the decoded
+               entries of Grafana's provisioning ConfigMaps
+    namespace  "" asks the whole cluster
+    selector   a label selector, `list` only
+    """
+
+    verb: str
+    kind: str
+    namespace: str = ""
+    name: str = ""
+    selector: str = ""
+    container: str = ""
+    command: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        parts = [self.verb, self.kind, self.namespace or "*", self.name, self.selector, self.container, *self.command]
+        return " ".join(part for part in parts if part)
+
+
+class Answer(NamedTuple):
+    """What the cluster said to a need.
+
+    objects  `get`: one object, or none where it does not exist; `list`: all of them
+    text     log and help: what was printed
+    problem  why the answer is not complete, as a sentence without a full stop; "" means complete. A judge must treat an
+             answer with a problem as unknown, never as empty.
+    served   False: the API server does not serve this kind (its CustomResourceDefinition is not installed)
+    """
+
+    objects: tuple[Object, ...] = ()
+    text: str = ""
+    problem: str = ""
+    served: bool = True
+
+
+class NotRead(Exception):
+    """The judge cannot go on before these needs are answered."""
+
+    def __init__(self, needs: Iterable[Need]) -> None:
+        self.needs = tuple(needs)
+        super().__init__(", ".join(need.key for need in self.needs))
+
+
+class Snapshot:
+    """Answers by need; immutable, so that a prediction can lay a change over it without touching the original."""
+
+    def __init__(self, answers: Mapping[str, Answer] | None = None, complete: bool = False) -> None:
+        """answers: by `Need.key`. complete: nothing more can be read (a saved snapshot), so what is absent is unknown."""
+        self._answers: dict[str, Answer] = dict(answers or {})
+        self._complete = complete
+
+    def require(self, *needs: Need) -> tuple[Answer, ...]:
+        """The answers to all these needs. Raises NotRead with every one that is still open, so that they are read together."""
+        missing = [need for need in needs if need.key not in self._answers]
+        if missing and not self._complete:
+            raise NotRead(missing)
+        return tuple(self._answers.get(need.key, Answer(problem=NOT_IN_SNAPSHOT)) for need in needs)
+
+    def ask(self, need: Need) -> Answer:
+        """The answer to one need. Raises NotRead where it is still open."""
+        return self.require(need)[0]
+
+    def extended(self, answers: Mapping[str, Answer]) -> Snapshot:
+        """A new snapshot that also holds these answers; an answer under a known key replaces the old one."""
+        return Snapshot({**self._answers, **answers}, self._complete)
+
+    def answers(self) -> Mapping[str, Answer]:
+        """All answers by `Need.key`."""
+        return dict(self._answers)
+
+    def problems(self) -> dict[str, str]:
+        """Why each incomplete answer is incomplete, by `Need.key`."""
+        return {key: answer.problem for key, answer in self._answers.items() if answer.problem}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The walk: from Grafana's data source URL, hop by hop, to the server that answers.
+
+Two passes. The first finds how the path is wired: URL -> Service -> pods -> what listens there -> its upstream URL. Hosts play no
+part in it. The second carries the Host along and predicts each hop from the mesh's configuration.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    discovery,
+    hostnames,
+    mesh,
+    objects,
+    peer_authentication,
+    protocol,
+    route,
+    sidecar_scope,
+    transport,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service, Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path, Step
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, KnownProxy, Question
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import PRESERVE, UPSTREAM, Recognise, Relay
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
+
+MAX_HOPS = 6
+END_OF_PATH = "none"
+_THIS_POD = ("localhost", "127.0.0.1", "::1")
+
+
+def walk(question: Question, snapshot: Snapshot, recognise: Recognise) -> Path:
+    """The path with its predictions. Raises NotRead until all is read, InputError where the path cannot be followed."""
+    grafana = discovery.grafana(question, snapshot)
+    datasource = discovery.datasource(question, snapshot, grafana)
+    steps: list[Step] = []
+    client, relay, url = grafana, None, datasource.url
+    while url:
+        if len(steps) == MAX_HOPS:
+            raise InputError(f"The path has more than {MAX_HOPS} hops: {' -> '.join(step.url for step in steps)}. Is it a loop?")
+        step = _step(question, snapshot, recognise, client, relay, url)
+        steps.append(step)
+        client, relay, url = step.server, step.relay, step.relay.upstream
+    if not any(workload.mesh in ("sidecar", "mixed", "ambient") for workload in (grafana, *(step.server for step in steps))):
+        raise InputError(
+            f"No workload on the path from {grafana} to {steps[-1].server} is in the mesh: none has an istio-proxy container. "
+            "What fails here is not Istio's doing."
+        )
+    config = mesh.read(
+        question,
+        snapshot,
+        clients=[step.client.namespace for step in steps],
+        servers=[step.server.namespace for step in steps],
+    )
+    hops: list[Hop] = []
+    host = steps[0].endpoint.authority
+    for step in steps:
+        hop = _hop(config, snapshot, step, host)
+        hops.append(hop)
+        host = _host_after(step.relay, hop.route.host_after)
+    return Path(datasource, grafana, tuple(hops), config, config.unknown)
+
+
+def _step(
+    question: Question, snapshot: Snapshot, recognise: Recognise, client: Workload, relay: Relay | None, url: str
+) -> Step:
+    sender = f"The data source of {client}" if relay is None else f"{relay.kind} in {client}"
+    endpoint = hostnames.endpoint(url)
+    if endpoint is None:
+        raise InputError(f"{sender} sends queries to {url!r}, which is no http or https URL.")
+    named = hostnames.service_name(endpoint.host, client.namespace, question.cluster_domain)
+    if named is None:
+        raise InputError(
+            f"{sender} sends queries to {endpoint.host!r}, which is not the name of a Service in this cluster. "
+            "Only paths through Services are understood; check the URL, or set cluster_domain."
+        )
+    namespace, name = named
+    answer = snapshot.ask(Need("list", "Service", namespace))
+    if answer.problem:
+        raise InputError(f"Services in namespace {namespace} cannot be read: {answer.problem}.")
+    services = tuple(objects.service(obj) for obj in answer.objects)
+    service = next((entry for entry in services if entry.name == name), None)
+    if service is None:
+        raise InputError(f"{sender} sends queries to {url}, but Service {namespace}/{name} does not exist.")
+    port = service.port(endpoint.port)
+    if port is None:
+        offered = ", ".join(str(entry.number) for entry in service.ports) or "none"
+        raise InputError(f"{sender} sends queries to {url}, but Service {namespace}/{name} has no port {endpoint.port} (it has: {offered}).")
+    server = _server(snapshot, service)
+    return Step(client, relay, url, endpoint, service, port, server, services, _relay(question, recognise, server, port))
+
+
+def _server(snapshot: Snapshot, service: Service) -> Workload:
+    where = f"Service {service.namespace}/{service.name}"
+    if not service.selector:
+        what = f"is an alias of {service.external_name}" if service.external_name else "has no selector"
+        raise InputError(f"{where} {what}, so the pods behind it cannot be told. Give datasource_url or proxies with a Service that selects pods.")
+    pods = discovery.pods_of(snapshot, service.namespace, dict(service.selector))
+    if isinstance(pods, str):
+        raise InputError(f"The pods behind {where} cannot be read: {pods}.")
+    if not pods:
+        raise InputError(f"{where} selects no pod ({objects.selector_text(service.selector)}): nothing can answer there, mesh or not.")
+    first = objects.group_by_workload(pods)[0]
+    return first._replace(pods=pods)
+
+
+def _relay(question: Question, recognise: Recognise, server: Workload, port: objects.ServicePort) -> Relay:
+    """What the server does with a query: as the user says, else as its pods show."""
+    known = next((entry for entry in question.proxies if entry.workload == f"{server.namespace}/{server.name}"), KnownProxy(""))
+    if known.upstream == END_OF_PATH:
+        return Relay(server.name, "")
+    pod = (server.ready_pods or server.pods)[0]
+    found = _in_pod(recognise, pod, objects.target_port(port, pod))
+    if found is None and not known.upstream:
+        images = ", ".join(container.image for container in pod.containers)
+        raise InputError(
+            f"What {server} does with a query is not known (image {images}). Say it with proxies: "
+            f"[{{workload: {server.namespace}/{server.name}, upstream: <URL, or {END_OF_PATH} if it answers itself>, host: preserve}}]."
+        )
+    found = found or Relay(server.name, "")
+    if known.upstream or known.host:
+        found = found._replace(upstream=known.upstream or found.upstream, host=known.host or found.host, problem="")
+    if found.problem:
+        raise InputError(f"{found.kind} in {server}: {found.problem}. Say it with proxies: [{{workload: {server.namespace}/{server.name}, …}}].")
+    return found
+
+
+def _in_pod(recognise: Recognise, pod: Pod, port: int) -> Relay | None:
+    """What listens on a port; a relay to another container of the same pod is followed, for it makes no hop in the mesh."""
+    found = recognise(pod, port)
+    visited = {port}
+    while found and (target := hostnames.endpoint(found.upstream)) and target.host in _THIS_POD and target.port not in visited:
+        visited.add(target.port)
+        inner = recognise(pod, target.port)
+        if inner is None:
+            return found._replace(problem=f"it sends queries to port {target.port} of its own pod, where no known program listens")
+        found = inner if found.host == PRESERVE else inner._replace(host=_host_after(found, ""))
+    return found
+
+
+def _hop(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
+    selected = protocol.of_port(step.port)
+    services, unknown = _services_for(config, snapshot, step, host)
+    taken = route.predict(config, step, host, selected, services)
+    modes = tuple(
+        (pod.name, peer_authentication.of_pod(config, pod, objects.target_port(step.port, pod)))
+        for pod in step.server.pods
+        if pod.mesh in ("sidecar", "ambient")
+    )
+    policy = sidecar_scope.of_workload(config, step.client).policy if step.client.mesh == "sidecar" else ""
+    return Hop(step, host, selected, taken, transport.predict(config, step, taken), modes, policy, unknown)
+
+
+def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tuple[tuple[Service, ...], tuple[str, ...]]:
+    """The Services that this Host could mean: those of the server's namespace, and of the namespace that the Host names."""
+    named = hostnames.service_name(hostnames.without_port(host), step.client.namespace, config.domain)
+    if named is None or named[0] == step.service.namespace:
+        return step.services, ()
+    answer = snapshot.ask(Need("list", "Service", named[0]))
+    if answer.problem:
+        return step.services, (f"Service list in namespace {named[0]}: {answer.problem}",)
+    return (*step.services, *(objects.service(obj) for obj in answer.objects)), ()
+
+
+def _host_after(relay: Relay, incoming: str) -> str:
+    if relay.host == PRESERVE:
+        return incoming
+    target = hostnames.endpoint(relay.upstream)
+    if relay.host == UPSTREAM:
+        return target.authority if target else ""
+    return relay.host

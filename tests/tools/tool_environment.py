@@ -82,7 +82,8 @@ def main() -> None:
                 except subprocess.CalledProcessError as failure:
                     sys.exit(
                         f"error: the Python tools could not be installed ({' '.join(failure.cmd[:4])} ended with "
-                        f"{failure.returncode}; its words are above). Check the network or pip's index, then run make again."
+                        f"{failure.returncode}; its words are above). Check the network and pip's index, then run "
+                        "make again."
                     )
     link(venv)
 

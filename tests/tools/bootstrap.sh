@@ -1,14 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Finds a Python that can carry the tools, and has venv.py make (or find) the virtual environment with it.
+# Finds a Python that can carry the tools, and has tool_environment.py make (or find) the virtual environment with it.
 set -eu
 
 here=$(dirname "$0")
 
 # A Python is good when ansible-core 2.19 runs on it and it can make virtual environments (Debian splits ensurepip off).
 usable() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null &&
-        "$1" -c 'import ensurepip, venv' 2>/dev/null
+    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
 find_python() {
@@ -35,4 +34,4 @@ if ! python=$(find_python); then
     fi
 fi
 
-exec "$python" "$here/venv.py"
+exec "$python" "$here/tool_environment.py"

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Every target makes sure of its tools first; nothing needs to be installed by hand but python3, make and git.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON := .venv/bin/python
+STEP := $(PYTHON) tests/tools/steps.py
+LAB := PYTHONPATH=tests/lab $(PYTHON) -m meshlab
+
+export PYTHONUNBUFFERED := 1
+export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
+
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test format docs venv
+
+help:
+	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
+	@echo "make test        Every check below: unit, lint, sanity, lab-test"
+	@echo "make unit        Unit tests: seconds, no root"
+	@echo "make lint        yamllint, ansible-lint, ruff, mypy, documentation, changelog, architecture laws, Go"
+	@echo "make sanity      ansible-test sanity, without containers and without ignores"
+	@echo "make lab-test    The scenarios, by molecule, on the mesh; takes the lab down afterwards (root)"
+	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
+	@echo "make lab-status  Say what of the lab runs"
+	@echo "make lab-down    Stop the mesh and leave nothing behind (root)"
+	@echo "make format      Let ruff and gofmt rewrite the sources"
+	@echo "make docs        Write the page of every rule anew from the rule's own file"
+
+venv:
+	@sh tests/tools/bootstrap.sh
+
+unit: venv
+	@$(STEP) "Unit tests" $(PYTHON) -m pytest -q
+
+lint: venv
+	@$(PYTHON) tests/tools/lint.py
+
+sanity: venv
+	@$(PYTHON) tests/tools/sanity.py
+
+lab-up: venv
+	@$(LAB) build
+	@$(LAB) up
+
+lab-down: venv
+	@$(LAB) down
+
+lab-status: venv
+	@$(LAB) status
+
+lab-test: venv
+	@$(PYTHON) tests/tools/lab_test.py
+
+demo: lab-up
+	@$(STEP) "Demo" sh tests/lab/demo.sh
+
+test: unit lint sanity lab-test
+	@echo "== make test: every check passed"
+
+format: venv
+	@$(PYTHON) -m ruff check --fix-only --quiet .
+	@$(PYTHON) -m ruff format .
+	@if command -v gofmt >/dev/null; then gofmt -w tests/lab; fi
+
+docs: venv
+	@$(PYTHON) tests/tools/rule_docs.py --write

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run every linter, show what each one objects to, and end with 0 only if none did.
+
+One linter's objection does not stop the next: a developer sees everything in one go.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import tree
+from steps import ROOT, TOOLS, AbsentError, call, environment, step
+
+ROOMS = "ansible_collections.meshops.istio_remediation.plugins.module_utils"
+PURE_PACKAGES = ("_model", "_proxies", "_verdict", "_plan")
+PURE_MODULES = ("_prove.judge",)
+
+
+def tool(*argv: str, cwd: Path = ROOT, **extra: str) -> Callable[[], int]:
+    """Return an action that runs a tool of the virtual environment."""
+    return lambda: call([str(TOOLS / argv[0]), *argv[1:]], cwd=cwd, env=environment(**extra))
+
+
+def pure_rooms() -> int:
+    """Type-check the rooms that hold no I/O, strictly, under the names that they have when they are installed."""
+    base = ROOT / "plugins" / "module_utils"
+    for room in [*PURE_PACKAGES, *(module.replace(".", "/") + ".py" for module in PURE_MODULES)]:
+        if not (base / room).exists():
+            raise AbsentError(f"plugins/module_utils/{room} is not there, so its types cannot be checked")
+    targets = [argument for room in PURE_PACKAGES for argument in ("--package", f"{ROOMS}.{room}")]
+    targets += [argument for module in PURE_MODULES for argument in ("--module", f"{ROOMS}.{module}")]
+    return tool("mypy", "--no-error-summary", *targets, MYPYPATH=str(tree.live()))()
+
+
+def go_sources() -> int:
+    """Check the format of all Go sources of the lab, and its node agent for suspicious constructs.
+
+    The other Go modules only pin what is built from elsewhere; to vet them would be to compile Kubernetes.
+    """
+    agent = ROOT / "tests" / "lab" / "agent"
+    if not any(agent.glob("*.go")):
+        raise AbsentError("tests/lab/agent holds no Go source")
+    listing = subprocess.run(["gofmt", "-l", "tests/lab"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode or listing.stdout:
+        print(f"gofmt would change:\n{listing.stdout}{listing.stderr}", end="")
+        return 1
+    return call(["go", "vet", "./..."], cwd=agent)
+
+
+def checks() -> list[tuple[str, Callable[[], int]]]:
+    """Return title and action of every linter, quick ones first."""
+    collections = str(tree.live())
+    found: list[tuple[str, Callable[[], int]]] = [
+        ("ruff check", tool("ruff", "check", "--quiet", ".")),
+        ("ruff format", tool("ruff", "format", "--check", "--quiet", ".")),
+        ("architecture laws", tool("python", "tests/tools/architecture.py")),
+        ("rule pages", tool("python", "tests/tools/rule_docs.py")),
+        ("mypy --strict on the pure rooms", pure_rooms),
+        ("yamllint", tool("yamllint", "--strict", ".")),
+        ("changelog", tool("antsibull-changelog", "lint")),
+        (
+            "documentation",
+            tool(
+                "antsibull-docs",
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--validate-collection-refs",
+                "all",
+                ".",
+                ANSIBLE_COLLECTIONS_PATH=collections,
+            ),
+        ),
+        ("ansible-lint, profile production", tool("ansible-lint", "--quiet", ANSIBLE_COLLECTIONS_PATH=collections)),
+    ]
+    if shutil.which("go"):
+        found.append(("go vet and gofmt", go_sources))
+    else:
+        print("   NOT CHECKED: the lab's Go sources, because Go is not installed here (make lab-up installs it)")
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the linters whose title contains one of the arguments, or all of them; return the exit code."""
+    chosen = [(name, action) for name, action in checks() if not arguments or any(word in name for word in arguments)]
+    if not chosen:
+        sys.exit(f"error: no linter is called {' or '.join(arguments)}; there are: {', '.join(n for n, _ in checks())}")
+    failed = [name for name, action in chosen if not step(f"Lint: {name}", action)]
+    if failed:
+        print(f"== Lint: {len(failed)} of {len(chosen)} FAILED: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

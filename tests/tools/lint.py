@@ -55,8 +55,8 @@ def checks() -> list[tuple[str, Callable[[], int]]]:
     """Return title and action of every linter, quick ones first."""
     collections = str(tree.live())
     found: list[tuple[str, Callable[[], int]]] = [
-        ("ruff check", tool("ruff", "check", "--quiet", ".")),
-        ("ruff format", tool("ruff", "format", "--check", "--quiet", ".")),
+        ("ruff check", tool("ruff", "check", "--quiet", "--output-format", "concise", ".")),
+        ("ruff format", tool("ruff", "format", "--check", ".")),
         ("architecture laws", tool("python", "tests/tools/architecture.py")),
         ("rule pages", tool("python", "tests/tools/rule_docs.py")),
         ("mypy --strict on the pure rooms", pure_rooms),
@@ -74,7 +74,10 @@ def checks() -> list[tuple[str, Callable[[], int]]]:
                 ANSIBLE_COLLECTIONS_PATH=collections,
             ),
         ),
-        ("ansible-lint, profile production", tool("ansible-lint", "--quiet", ANSIBLE_COLLECTIONS_PATH=collections)),
+        (
+            "ansible-lint, profile production",
+            tool("ansible-lint", "-q", "--nocolor", ANSIBLE_COLLECTIONS_PATH=collections),
+        ),
     ]
     if shutil.which("go"):
         found.append(("go vet and gofmt", go_sources))
@@ -87,7 +90,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the linters whose title contains one of the arguments, or all of them; return the exit code."""
     chosen = [(name, action) for name, action in checks() if not arguments or any(word in name for word in arguments)]
     if not chosen:
-        sys.exit(f"error: no linter is called {' or '.join(arguments)}; there are: {', '.join(n for n, _ in checks())}")
+        sys.exit(
+            f"error: no linter is called {' or '.join(arguments)}; there are: {', '.join(title for title, _action in checks())}"
+        )
     failed = [name for name, action in chosen if not step(f"Lint: {name}", action)]
     if failed:
         print(f"== Lint: {len(failed)} of {len(chosen)} FAILED: {', '.join(failed)}")

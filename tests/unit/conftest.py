@@ -28,7 +28,7 @@ def _mount_collection() -> None:
         package = sys.modules.setdefault(name, ModuleType(name))
         if not hasattr(package, "__path__"):
             package.__path__ = []
-        parent, _, child = name.rpartition(".")
+        parent, _dot, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, package)
     sys.modules[COLLECTION].__path__ = [str(ROOT)]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 
@@ -50,3 +51,9 @@ class Question(NamedTuple):
     cluster_domain: str = "cluster.local"
     read_logs: bool = True
     log_seconds: int = 600
+
+    @property
+    def path_id(self) -> str:
+        """What journals and locks are found by: the workload from which queries start, as a label value."""
+        origin = f"{self.grafana_kind}/{self.grafana_namespace}/{self.grafana_name}"
+        return hashlib.sha256(origin.encode()).hexdigest()[:16]

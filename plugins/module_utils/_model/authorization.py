@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of AuthorizationPolicies and RequestAuthentications where a port is handled as TCP.
+
+Sources (istio/istio release-1.31): pilot/pkg/security/authz/model/model.go:355-364 (ALLOW: a rule with an HTTP-only field is
+dropped; DENY, AUDIT and CUSTOM: only the field is, so the rule becomes wider), pilot/pkg/security/authz/builder/builder.go:284-288,
+493-496 (no rule left: an ALLOW policy that matches nothing; an HTTP provider is skipped on TCP), generator.go:263-425 (which
+fields), pilot/pkg/networking/plugin/authn/authentication.go:97-110 (no JWT filter on TCP). Measured: docs/truth-table.md row 19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object
+
+_OPERATION = ("hosts", "notHosts", "paths", "notPaths", "methods", "notMethods")
+_SOURCE = ("requestPrincipals", "notRequestPrincipals")
+
+DENIES_ALL, DENIES_MORE, AUDITS_MORE, BYPASSED, CONSULTED_MORE, UNCHECKED = (
+    "denies_all",
+    "denies_more",
+    "audits_more",
+    "bypassed",
+    "consulted_more",
+    "jwt_unchecked",
+)
+
+
+class PolicyEffect(NamedTuple):
+    """What a policy does on a TCP port in place of what it says. policy: `Kind/namespace/name`."""
+
+    effect: str
+    policy: str
+    text: str
+
+
+def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
+    """The lists that hold every policy which can select a server."""
+    namespaces = dict.fromkeys((server.namespace, config.root_namespace))
+    return tuple(Need("list", kind, ns) for kind in ("AuthorizationPolicy", "RequestAuthentication") for ns in namespaces)
+
+
+def on_tcp(config: Mesh, server: Workload, policies: Iterable[Object]) -> tuple[PolicyEffect, ...]:
+    """What the policies that select a server do once its port is TCP. policies: as read for `needs`."""
+    selecting = [obj for obj in policies if any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)]
+    return tuple(effect for obj in selecting for effect in _effects(config, obj))
+
+
+def _effects(config: Mesh, obj: Object) -> Iterator[PolicyEffect]:
+    if obj.get("kind") == "RequestAuthentication":
+        reference = objects.reference("RequestAuthentication", obj)
+        yield PolicyEffect(UNCHECKED, reference, f"{reference}: tokens are no longer checked on TCP connections")
+        return
+    reference = objects.reference("AuthorizationPolicy", obj)
+    body = objects.spec(obj)
+    if body.get("targetRefs") or body.get("targetRef"):
+        return  # waypoints and gateways only
+    action = objects.text(body.get("action")) or "ALLOW"
+    rules = [objects.mapping(rule) for rule in objects.sequence(body.get("rules"))]
+    fields = sorted({field for rule in rules for field in http_only_fields(rule)})
+    named = ", ".join(fields)
+    if action == "CUSTOM":
+        yield from _custom(config, reference, objects.text(objects.mapping(body.get("provider")).get("name")), named)
+        return
+    if not fields:
+        return
+    if action == "ALLOW":
+        left = sum(1 for rule in rules if not http_only_fields(rule))
+        if left:
+            text = f"its rules with {named} are dropped on TCP, so whom only they allow is denied ({left} of {len(rules)} rules stay)"
+            yield PolicyEffect(DENIES_MORE, reference, f"{reference}: {text}")
+        else:
+            text = f"every rule uses {named}, all are dropped on TCP, and an ALLOW policy without rules denies everyone"
+            yield PolicyEffect(DENIES_ALL, reference, f"{reference}: {text}")
+    elif action == "DENY":
+        if any(http_only_fields(rule) and not _without_http(rule) for rule in rules):
+            text = f"it loses {named} on TCP, and what is left of a rule denies every connection"
+            yield PolicyEffect(DENIES_ALL, reference, f"{reference}: {text}")
+        else:
+            text = f"it loses {named} on TCP and denies every connection that its other fields match"
+            yield PolicyEffect(DENIES_MORE, reference, f"{reference}: {text}")
+    else:
+        yield PolicyEffect(AUDITS_MORE, reference, f"{reference}: it loses {named} on TCP and audits more than it says")
+
+
+def _custom(config: Mesh, reference: str, provider: str, named: str) -> Iterator[PolicyEffect]:
+    providers = objects.sequence((config.settings or {}).get("extensionProviders"))
+    found = next((entry for entry in map(objects.mapping, providers) if entry.get("name") == provider), {})
+    if "envoyExtAuthzGrpc" not in found:
+        text = f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check"
+        yield PolicyEffect(BYPASSED, reference, f"{reference}: {text}")
+    elif named:
+        text = f"it loses {named} on TCP, and provider {provider!r} is asked about more connections than it says"
+        yield PolicyEffect(CONSULTED_MORE, reference, f"{reference}: {text}")
+
+
+def http_only_fields(rule: dict[str, Any]) -> list[str]:
+    """The fields of a rule that exist only in HTTP, as `methods`, `request.headers[…]` and so on."""
+    found = []
+    for entry in map(objects.mapping, objects.sequence(rule.get("to"))):
+        found += [field for field in _OPERATION if objects.mapping(entry.get("operation")).get(field)]
+    for entry in map(objects.mapping, objects.sequence(rule.get("from"))):
+        found += [field for field in _SOURCE if objects.mapping(entry.get("source")).get(field)]
+    for entry in map(objects.mapping, objects.sequence(rule.get("when"))):
+        key = objects.text(entry.get("key"))
+        if key.startswith("request."):
+            found.append(key)
+    return found
+
+
+def _without_http(rule: dict[str, Any]) -> bool:
+    """Whether any condition is left in a rule once its HTTP-only fields are gone."""
+    operations = [objects.mapping(objects.mapping(entry).get("operation")) for entry in objects.sequence(rule.get("to"))]
+    sources = [objects.mapping(objects.mapping(entry).get("source")) for entry in objects.sequence(rule.get("from"))]
+    conditions = [objects.text(objects.mapping(entry).get("key")) for entry in objects.sequence(rule.get("when"))]
+    # A rule holds where one entry of each of from, to and when does: an entry without fields matches everything.
+    narrow_to = bool(operations) and all(set(entry) - set(_OPERATION) for entry in operations)
+    narrow_from = bool(sources) and all(set(entry) - set(_SOURCE) for entry in sources)
+    return narrow_to or narrow_from or any(not key.startswith("request.") for key in conditions)
+
+
+def _selector(obj: Object) -> dict[str, str]:
+    return objects.mapping(objects.mapping(objects.spec(obj).get("selector")).get("matchLabels"))

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Service decides how a server's sidecar handles a port.
+
+Source: istio/istio release-1.31 pilot/pkg/networking/core/listener_inbound.go:418-425, pilot/pkg/model/context.go:620-633: inbound
+is keyed by the pod's port; of several Services that lead there the oldest decides, ties by name.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Step
+
+
+def deciding_service(step: Step) -> Service:
+    """The Service whose port declaration the server's sidecar follows on this step's container port."""
+    pod = step.server.pods[0]
+    wanted = objects.target_port(step.port, pod)
+    leading = [
+        service
+        for service in step.services
+        if service.namespace == pod.namespace
+        and service.selector
+        and objects.selects(service.selector, pod.labels)
+        and any(objects.target_port(port, pod) == wanted for port in service.ports)
+    ]
+    return min(leading, key=lambda service: (service.created, service.name), default=step.service)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rule may look at: the path with its predictions, and what the logs say about each hop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, Finding, Rule
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
+
+
+class Case(NamedTuple):
+    """testimonies: by index of the hop; hops whose logs were not needed are missing.
+
+    policy_effects: by index of the hop, for hops whose server handles the port as TCP.
+    """
+
+    path: Path
+    testimonies: Mapping[int, Testimony]
+    policy_effects: Mapping[int, tuple[PolicyEffect, ...]]
+
+    def troubled(self) -> Iterator[tuple[int, Hop, str]]:
+        """The hops on which a request fails or travels unprotected, with the status that a finding about it has."""
+        for index, hop in enumerate(self.path.hops):
+            kind = outcome.of_hop(hop).kind
+            if kind in (outcome.FAILS, outcome.EXPOSED):
+                yield index, hop, BROKEN if kind == outcome.FAILS else AT_RISK
+
+
+def hop_name(hop: Hop) -> str:
+    return f"{hop.step.client.name} -> {hop.step.service.name}:{hop.step.port.number}"
+
+
+def describe(record: Record) -> str:
+    """An access log line reduced to what tells this failure apart."""
+    parts = [record.code, record.flags or "-", record.details]
+    named = (
+        ("route", record.route),
+        ("cluster", record.cluster),
+        ("authority", record.authority),
+        ("upstream", record.upstream_host),
+        ("sni", record.server_name),
+        ("from", record.downstream_remote if not record.outbound else ""),
+    )
+    parts += [f"{name}={value}" for name, value in named if value]
+    return " ".join(part for part in parts if part)
+
+
+def log_evidence(case: Case, index: int) -> tuple[str, ...]:
+    """The lines of both sidecars about a hop, or why there are none."""
+    testimony = case.testimonies.get(index)
+    if testimony is None:
+        return ()
+    step = case.path.hops[index].step
+    lines = []
+    if testimony.client is not None:
+        lines.append(f"{step.client.name}'s sidecar logged: {describe(testimony.client)}")
+    if testimony.server is not None:
+        lines.append(f"{step.server.name}'s sidecar logged: {describe(testimony.server)}")
+    return (*lines, f"logs: {testimony.problem}") if testimony.problem else tuple(lines)
+
+
+def finding(rule: Rule, case: Case, index: int, status: str, summary: str, evidence: tuple[str, ...] = ()) -> Finding:
+    """A finding about a hop: its own evidence, the prediction, then the logs."""
+    hop = case.path.hops[index]
+    now = outcome.of_hop(hop)
+    mode = f"{hop.mode.mode} ({hop.mode.source})" if hop.mode else "no sidecar"
+    lines = (*evidence, f"{hop.step.server.name} accepts: {mode}; result: {now.text}", *log_evidence(case, index))
+    return Finding(rule.code, status, hop_name(hop), summary, lines, index)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a path to a verdict: hear the witnesses, run every rule, weigh what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization, inbound, mesh, protocol
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import PERMISSIVE, STRICT
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome, testimony
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.catalog import RULES
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import (
+    AT_RISK,
+    BROKEN,
+    SEVERITY,
+    UNKNOWN,
+    Finding,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
+
+HEALTHY, INCONCLUSIVE = "healthy", "inconclusive"
+PROVED, PREDICTED, CONTRADICTED = "proved", "predicted", "contradicted"
+
+
+class Verdict(NamedTuple):
+    """status     healthy, broken, at_risk or inconclusive
+    code       of the finding that decides; "" for a healthy path
+    summary    one sentence
+    certainty  proved (the logs show what the configuration predicts), predicted (the logs say nothing), contradicted
+    under      what the deciding hop does under STRICT and under PERMISSIVE, by mode
+    """
+
+    status: str
+    code: str
+    summary: str
+    certainty: str
+    under: Mapping[str, str]
+
+
+class Judgement(NamedTuple):
+    """findings: the deciding one first, then by severity and code. testimonies: by index of the hop."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    testimonies: Mapping[int, Testimony]
+
+
+def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
+    """Raises NotRead until the logs and policies that matter are read."""
+    case = Case(path, _testimonies(question, snapshot, path), _policy_effects(snapshot, path))
+    found = [finding for rule in RULES for finding in rule.check(case)]
+    found.sort(key=lambda finding: (SEVERITY.index(finding.status), finding.hop if finding.hop >= 0 else len(path.hops), finding.code))
+    return Judgement(_verdict(case, found), tuple(found), case.testimonies)
+
+
+def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int, Testimony]:
+    """The logs are read where a request fails or is exposed; on a sound path the last hop stands for all: it carries every query."""
+    suspect = [index for index, hop in enumerate(path.hops) if outcome.of_hop(hop).kind != outcome.OK]
+    heard = suspect or [len(path.hops) - 1]
+    if question.read_logs:
+        snapshot.require(*(need for index in heard for need in testimony.needs(path.hops[index])))
+    return {index: testimony.hear(question, snapshot, path, path.hops[index]) for index in heard}
+
+
+def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEffect, ...]]:
+    effects = {}
+    for index, hop in enumerate(path.hops):
+        server_port = inbound.deciding_service(hop.step).port(hop.step.port.number) or hop.step.port
+        if protocol.of_port(server_port).kind != protocol.TCP or hop.step.server.mesh == "none":
+            continue
+        policies, problems = mesh.collect(snapshot, authorization.needs(path.mesh, hop.step.server))
+        found = authorization.on_tcp(path.mesh, hop.step.server, policies)
+        effects[index] = (*found, *(PolicyEffect(UNKNOWN, "", problem) for problem in problems))
+    return effects
+
+
+def _verdict(case: Case, found: list[Finding]) -> Verdict:
+    worst = next((finding for finding in found if finding.status in (BROKEN, AT_RISK)), None)
+    doubts = [finding for finding in found if finding.status == UNKNOWN]
+    contradiction = next((finding for finding in doubts if finding.code == "QP901"), None)
+    if contradiction is not None:
+        return Verdict(INCONCLUSIVE, contradiction.code, contradiction.summary, CONTRADICTED, _under(case, contradiction))
+    confirmed = worst is not None and _confirmed(case, worst)
+    if doubts and not confirmed:
+        return Verdict(INCONCLUSIVE, doubts[0].code, doubts[0].summary, PREDICTED, _under(case, doubts[0]))
+    if worst is None:
+        certainty = PROVED if any(heard.client for heard in case.testimonies.values()) else PREDICTED
+        hops = " -> ".join([case.path.grafana.name, *(hop.step.server.name for hop in case.path.hops)])
+        return Verdict(HEALTHY, "", f"Queries pass from {hops}, and every hop between sidecars is mTLS.", certainty, {})
+    certainty = PROVED if confirmed else PREDICTED
+    return Verdict(worst.status, worst.code, worst.summary, certainty, _under(case, worst))
+
+
+def _confirmed(case: Case, worst: Finding) -> bool:
+    """The newest log line shows the very route and result that the deciding finding predicts."""
+    heard = case.testimonies.get(worst.hop)
+    if heard is None or heard.client is None or heard.route != case.path.hops[worst.hop].route.kind:
+        return False
+    return heard.failed or worst.status != BROKEN or heard.route not in ("service", "passthrough")
+
+
+def _under(case: Case, finding: Finding) -> dict[str, str]:
+    if finding.hop < 0:
+        return {}
+    hop = case.path.hops[finding.hop]
+    return {mode: outcome.under(hop, mode).text for mode in (STRICT, PERMISSIVE)}

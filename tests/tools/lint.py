@@ -90,9 +90,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the linters whose title contains one of the arguments, or all of them; return the exit code."""
     chosen = [(name, action) for name, action in checks() if not arguments or any(word in name for word in arguments)]
     if not chosen:
-        sys.exit(
-            f"error: no linter is called {' or '.join(arguments)}; there are: {', '.join(title for title, _action in checks())}"
-        )
+        titles = ", ".join(title for title, _action in checks())
+        sys.exit(f"error: no linter is called {' or '.join(arguments)}; there are: {titles}")
     failed = [name for name, action in chosen if not step(f"Lint: {name}", action)]
     if failed:
         print(f"== Lint: {len(failed)} of {len(chosen)} FAILED: {', '.join(failed)}")

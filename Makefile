@@ -20,6 +20,7 @@ help:
 	@echo "make lint        yamllint, ansible-lint, ruff, mypy, documentation, changelog, architecture laws, Go"
 	@echo "make sanity      ansible-test sanity, without containers and without ignores"
 	@echo "make lab-test    The scenarios, by molecule, on the mesh; takes the lab down afterwards (root)"
+	@echo "                 SCENARIOS='a b' runs those; MESHOPS_LAB_KEEP=1 leaves the mesh running"
 	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
 	@echo "make lab-status  Say what of the lab runs"
 	@echo "make lab-down    Stop the mesh and leave nothing behind (root)"
@@ -49,7 +50,7 @@ lab-status: venv
 	@$(LAB) status
 
 lab-test: venv
-	@$(PYTHON) tests/tools/lab_test.py
+	@$(PYTHON) tests/tools/lab_test.py $(SCENARIOS)
 
 demo: lab-up
 	@$(STEP) "Demo" sh tests/lab/demo.sh

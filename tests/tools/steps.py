@@ -22,9 +22,13 @@ class AbsentError(Exception):
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment for the tools: their own programs first on PATH, output unbuffered, ``extra`` on top."""
+    """Return the environment for the tools: their own programs first on PATH, output unbuffered, ``extra`` on top.
+
+    Where nobody watches, colours are off: molecule would write them into log files too.
+    """
     path = os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **extra}
+    plain = {} if sys.stdout.isatty() else {"NO_COLOR": "1"}
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **plain, **extra}
 
 
 def call(argv: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> int:

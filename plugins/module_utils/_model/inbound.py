@@ -8,20 +8,19 @@ is keyed by the pod's port; of several Services that lead there the oldest decid
 from __future__ import annotations
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service, ServicePort
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Step
 
 
-def deciding_service(step: Step) -> Service:
-    """The Service whose port declaration the server's sidecar follows on this step's container port."""
+def deciding(step: Step) -> tuple[Service, ServicePort]:
+    """The Service, and its port, whose declaration the server's sidecar follows on this step's container port."""
     pod = step.server.pods[0]
     wanted = objects.target_port(step.port, pod)
     leading = [
-        service
+        (service, port)
         for service in step.services
-        if service.namespace == pod.namespace
-        and service.selector
-        and objects.selects(service.selector, pod.labels)
-        and any(objects.target_port(port, pod) == wanted for port in service.ports)
+        if service.namespace == pod.namespace and service.selector and objects.selects(service.selector, pod.labels)
+        for port in service.ports
+        if objects.target_port(port, pod) == wanted
     ]
-    return min(leading, key=lambda service: (service.created, service.name), default=step.service)
+    return min(leading, key=lambda pair: (pair[0].created, pair[0].name), default=(step.service, step.port))

@@ -42,3 +42,18 @@ def relay(container: Container) -> Relay:
 
 def program_path(container: Container) -> str:
     return container.command[0] if container.command else PROGRAM
+
+
+def with_host(args: list[str], host: str) -> list[str]:
+    """The arguments with the Host to send, in place of any that was set before."""
+    kept: list[str] = []
+    skip = False
+    for word in args:
+        if skip:
+            skip = False
+            continue
+        if word.startswith("-") and word.lstrip("-").partition("=")[0] == HOST_FLAG:
+            skip = "=" not in word
+            continue
+        kept.append(word)
+    return [*kept, f"--{HOST_FLAG}={host}"]

@@ -71,8 +71,8 @@ def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int
 def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEffect, ...]]:
     effects = {}
     for index, hop in enumerate(path.hops):
-        server_port = inbound.deciding_service(hop.step).port(hop.step.port.number) or hop.step.port
-        if protocol.of_port(server_port).kind != protocol.TCP or hop.step.server.mesh == "none":
+        _, deciding_port = inbound.deciding(hop.step)
+        if protocol.of_port(deciding_port).kind != protocol.TCP or hop.step.server.mesh == "none":
             continue
         policies, problems = mesh.collect(snapshot, authorization.needs(path.mesh, hop.step.server))
         found = authorization.on_tcp(path.mesh, hop.step.server, policies)

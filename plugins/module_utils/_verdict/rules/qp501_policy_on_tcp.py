@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case, hop_name
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, NOTICE, Finding, Rule
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, NOTICE, UNKNOWN, Finding, Rule
 
 RULE = Rule(
     code="QP501",
@@ -28,6 +28,7 @@ _STATUS = {
     authorization.DENIES_MORE: AT_RISK,
     authorization.BYPASSED: AT_RISK,
     authorization.UNCHECKED: AT_RISK,
+    UNKNOWN: UNKNOWN,
 }
 
 

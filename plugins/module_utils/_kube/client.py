@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kubernetes' verbs on plain JSON objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ApiError,
+    AuthError,
+    NotFoundError,
+    NotServedError,
+    UnreachableError,
+    api_error,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.kinds import RESOURCES, Resource
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.transport import (
+    Query,
+    Response,
+    Transport,
+)
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "meshops.istio_remediation"
+PAGE = 500
+# How often a list is begun again after its `continue` token expired, before it is asked for without pages.
+RESTARTS = 2
+
+
+class Client:
+    """One API server.
+
+    Every method raises AuthError (401), UnreachableError and the subclasses of ApiError that fit the status.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.warnings: list[str] = []
+        self._served: dict[str, str] = {}
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return self.transport.host
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests so far, retries and streams included."""
+        return self.transport.requests
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of response bodies so far, without streams."""
+        return self.transport.bytes
+
+    def get(self, kind: str, namespace: str, name: str) -> Object:
+        """One object. Raises NotFoundError where it does not exist, NotServedError where its kind does not."""
+        return _decoded(self._read("get", kind, namespace, name, ()), self.host)
+
+    def list(
+        self,
+        kind: str,
+        namespace: str = "",
+        selector: str = "",
+        keep: Callable[[Object], Object] = lambda item: item,
+        page: int = PAGE,
+    ) -> list[Object]:
+        """All objects of a kind, in one namespace or ("") in the whole cluster, with `kind` and `apiVersion` set.
+
+        keep: applied to each object as its page arrives, so that memory holds only what is needed. A list is complete
+        or it raises: when the `continue` token expires (410) it begins again.
+        """
+        for _restart in range(RESTARTS):
+            try:
+                return self._pages(kind, namespace, selector, keep, page)
+            except ApiError as error:
+                if error.status != 410:
+                    raise
+        return self._pages(kind, namespace, selector, keep, 0)
+
+    def log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        tail_lines: int | None = None,
+        since_seconds: int | None = None,
+        limit_bytes: int | None = None,
+        previous: bool = False,
+    ) -> str:
+        """A container's log. limit_bytes cuts at the end, not at the beginning: set tail_lines too."""
+        options = {"tailLines": tail_lines, "sinceSeconds": since_seconds, "limitBytes": limit_bytes}
+        query = [("container", container)] + [(name, str(value)) for name, value in options.items() if value]
+        if previous:
+            query.append(("previous", "true"))
+        path = kinds.path(RESOURCES["Pod"], "v1", namespace, pod, "log")
+        response = self.transport.exchange("GET", path, query, repeatable=True)
+        self._raise("log", "Pod", namespace, pod, response)
+        return response.body.decode("utf-8", "replace")
+
+    def create(self, kind: str, body: Object, dry_run: bool = False) -> Object:
+        """Create an object; namespace and name as its metadata say. Raises ConflictError where it exists."""
+        metadata = body.get("metadata", {})
+        namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+        path = self._write_path(kind, namespace, "", body.get("apiVersion", ""))
+        response = self.transport.exchange(
+            "POST", path, _write_query(dry_run), _encoded(body), "application/json", repeatable=dry_run
+        )
+        return self._written("create", kind, namespace, name, response)
+
+    def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        operations: list[Object],
+        dry_run: bool = False,
+        api_version: str = "",
+    ) -> Object:
+        """Apply a JSON patch (RFC 6902), whole or not at all. Raises InvalidError where a `test` does not hold."""
+        path = self._write_path(kind, namespace, name, api_version)
+        response = self.transport.exchange(
+            "PATCH",
+            path,
+            _write_query(dry_run),
+            _encoded(operations),
+            "application/json-patch+json",
+            repeatable=dry_run,
+        )
+        return self._written("patch", kind, namespace, name, response)
+
+    def delete(
+        self, kind: str, namespace: str, name: str, uid: str = "", dry_run: bool = False, api_version: str = ""
+    ) -> None:
+        """Delete an object, only if it has this uid where one is given. Raises NotFoundError, ConflictError."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        path = self._write_path(kind, namespace, name, api_version)
+        query = [("dryRun", "All")] if dry_run else []
+        response = self.transport.exchange("DELETE", path, query, _encoded(options), repeatable=dry_run)
+        self._written("delete", kind, namespace, name, response)
+
+    def _pages(
+        self, kind: str, namespace: str, selector: str, keep: Callable[[Object], Object], page: int
+    ) -> list[Object]:
+        found: list[Object] = []
+        token = ""
+        while True:
+            parameters = {"labelSelector": selector, "limit": str(page) if page else "", "continue": token}
+            query = [(name, value) for name, value in parameters.items() if value]
+            answer = _decoded(self._read("list", kind, namespace, "", query), self.host)
+            for item in answer.get("items") or []:
+                item.setdefault("kind", kind)
+                item.setdefault("apiVersion", answer.get("apiVersion", ""))
+                found.append(keep(item))
+            token = (answer.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return found
+
+    def _read(self, verb: str, kind: str, namespace: str, name: str, query: Query) -> Response:
+        """Ask in each version in turn until one is served, and remember it: at most one extra request per kind."""
+        resource = RESOURCES[kind]
+        versions = (self._served[kind],) if kind in self._served else resource.versions
+        for version in versions:
+            path = kinds.path(resource, version, namespace, name)
+            response = self.transport.exchange("GET", path, query, repeatable=True)
+            if response.status == 404 and not _names_object(response):
+                continue
+            self._served[kind] = version
+            self._raise(verb, kind, namespace, name, response)
+            return response
+        raise NotServedError(verb, kind, namespace, name, 404, "NotFound", "not served")
+
+    def _write_path(self, kind: str, namespace: str, name: str, api_version: str) -> str:
+        resource: Resource = RESOURCES[kind]
+        version = api_version.rpartition("/")[2] or self._served.get(kind) or resource.versions[0]
+        return kinds.path(resource, version, namespace, name)
+
+    def _written(self, verb: str, kind: str, namespace: str, name: str, response: Response) -> Object:
+        self._raise(verb, kind, namespace, name, response)
+        self.warnings += [text for text in response.warnings if text not in self.warnings]
+        return _decoded(response, self.host)
+
+    def _raise(self, verb: str, kind: str, namespace: str, name: str, response: Response) -> None:
+        if 200 <= response.status < 300:
+            return
+        status = _status(response)
+        message = str(status.get("message") or response.body[:200].decode("utf-8", "replace").strip())
+        if response.status == 401:
+            raise AuthError(self.host, message if message != "Unauthorized" else "")
+        reason = str(status.get("reason") or response.reason)
+        raise api_error(verb, kind, namespace, name, response.status, reason, message)
+
+
+def exists(client: Client, kind: str, namespace: str, name: str) -> Object | None:
+    """The object, or None where it does not exist."""
+    try:
+        return client.get(kind, namespace, name)
+    except NotFoundError:
+        return None
+
+
+def _write_query(dry_run: bool) -> list[tuple[str, str]]:
+    # Strict: a field that the API server does not know is an error of ours, not to be dropped in silence.
+    query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
+    return [*query, ("dryRun", "All")] if dry_run else query
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _decoded(response: Response, host: str) -> Object:
+    try:
+        decoded = json.loads(response.body)
+    except ValueError as error:
+        raise UnreachableError(host, "its answer is no JSON; is this the URL of an API server?") from error
+    if not isinstance(decoded, dict):
+        raise UnreachableError(host, "its answer is no Kubernetes object; is this the URL of an API server?")
+    return decoded
+
+
+def _status(response: Response) -> Mapping[str, Any]:
+    """The `Status` object of an error, or {} where a proxy in between answered."""
+    try:
+        decoded = json.loads(response.body)
+    except ValueError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _names_object(response: Response) -> bool:
+    """Whether a 404 is about an object; about a resource type it comes without a name, or in plain text."""
+    details = _status(response).get("details")
+    return isinstance(details, dict) and bool(details.get("name"))

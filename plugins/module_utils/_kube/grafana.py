@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Grafana's HTTP API, by its URL or through the Kubernetes API to one of its pods. Each request is a new connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ConfigError,
+    KubeError,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.http import Reply, request
+
+TIMEOUT = 30.0
+BODY_LIMIT = 64 * 1024
+JSON_LIMIT = 4 * 1024 * 1024
+DEFAULT_PORT = 3000
+
+
+class GrafanaError(KubeError):
+    """Grafana answered, but not with what was asked for."""
+
+
+class Grafana:
+    """One Grafana. `where` names it in messages."""
+
+    def __init__(
+        self, dial: Callable[[], AbstractContextManager[HTTPConnection]], where: str, token: str = "", prefix: str = ""
+    ) -> None:
+        """dial: opens a new connection. token: "" for anonymous access. prefix: what comes before /api."""
+        self._dial, self.where, self._prefix = dial, where, prefix
+        self._headers = {"Accept": "application/json", "User-Agent": "meshops.istio_remediation"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token.strip()}"
+
+    def get(self, path: str, limit: int = BODY_LIMIT) -> Reply:
+        """GET a path of the API, whatever status comes back. Raises KubeError where no answer came."""
+        with self._dial() as connection:
+            return request(connection, self.where, "GET", self._prefix + path, self._headers, limit)
+
+    def json(self, path: str) -> Any:
+        """The decoded answer. Raises GrafanaError where the status is not 200 or the body no JSON."""
+        reply = self.get(path, JSON_LIMIT)
+        if reply.status in (401, 403):
+            raise GrafanaError(f"{self.where} refuses GET {path} ({reply.status}); check grafana_token and its role.")
+        if reply.status != 200:
+            raise GrafanaError(f"{self.where} answers GET {path} with status {reply.status}.")
+        try:
+            return json.loads(reply.body)
+        except ValueError as error:
+            raise GrafanaError(f"{self.where} answers GET {path} with something that is no JSON.") from error
+
+
+def by_url(url: str, token: str = "", validate_certs: bool = True, timeout: float = TIMEOUT) -> Grafana:
+    """Grafana at a URL such as `https://grafana.example.com/sub`. Raises ConfigError where it is no such URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"grafana_url {url} is no URL.") from error
+    if parts.scheme not in ("http", "https") or not host or parts.username:
+        raise ConfigError("grafana_url must look like https://grafana.example.com, without user and password.")
+
+    def dial() -> AbstractContextManager[HTTPConnection]:
+        if parts.scheme == "http":
+            return nullcontext(HTTPConnection(host, port, timeout=timeout))
+        import ssl
+
+        context = ssl.create_default_context()
+        if not validate_certs:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return nullcontext(HTTPSConnection(host, port, timeout=timeout, context=context))
+
+    return Grafana(dial, f"Grafana at {url.rstrip('/')}", token, parts.path.rstrip("/"))
+
+
+def by_port_forward(
+    client: Client, namespace: str, pod: str, port: int = DEFAULT_PORT, token: str = "", timeout: float = TIMEOUT
+) -> Grafana:
+    """Grafana in one pod, through the API server's port-forward."""
+
+    def dial() -> AbstractContextManager[HTTPConnection]:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
+
+        return streams.port_forward(client, namespace, pod, port, timeout)
+
+    return Grafana(dial, f"Grafana in Pod {namespace}/{pod}", token)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP/1.1 request on one new connection, to anything that is no API server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from typing import NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import UnreachableError
+
+
+class Reply(NamedTuple):
+    """headers: by lower-case name. truncated: the body was longer than what was asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+def request(
+    connection: HTTPConnection, where: str, method: str, path: str, headers: Mapping[str, str], limit: int
+) -> Reply:
+    """Send one request, read at most `limit` bytes of the answer's body and close. Raises UnreachableError."""
+    try:
+        connection.request(method, path, headers={**headers, "Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read(limit + 1)
+    except TimeoutError as error:
+        raise UnreachableError(where, f"no answer within {connection.timeout:g} seconds", sent=True) from error
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreachableError(where, why.rstrip("."), sent=True) from error
+    except ValueError as error:
+        # http.client quotes the header that it refuses; the only one that a user gives is a token.
+        raise UnreachableError(where, "the request cannot be sent; check the token for line breaks") from error
+    finally:
+        connection.close()
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    return Reply(answer.status, found, body[:limit], len(body) > limit)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""exec and port-forward: the verbs that the API server answers with a WebSocket.
+
+The `kubernetes` package sends no header but the credentials on a stream, so an impersonated user would become the real
+one unnoticed; that is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import Any, NamedTuple, TypeVar
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    AuthError,
+    ForbiddenError,
+    UnreachableError,
+    api_error,
+)
+
+T = TypeVar("T")
+
+_STDOUT, _STDERR, _ERROR = 1, 2, 3
+
+
+class Output(NamedTuple):
+    """What a command printed and its exit code; code is None where the container runtime could not start it."""
+
+    stdout: str
+    stderr: str
+    code: int | None
+    message: str = ""
+
+
+def execute(client: Client, namespace: str, pod: str, container: str, command: Sequence[str], timeout: float) -> Output:
+    """Run a command in a container and wait until it ends.
+
+    Raises UnreachableError (also after `timeout` seconds), AuthError and the ApiError of a refused handshake.
+    """
+    from kubernetes.stream import ws_client
+
+    query = [("command", word) for word in command]
+    query += [("container", container), ("stdout", "true"), ("stderr", "true"), ("stdin", "false"), ("tty", "false")]
+
+    def call(configuration: Any, url: str, headers: dict[str, str]) -> Any:
+        return ws_client.websocket_call(
+            configuration, "GET", url, query_params=query, headers=headers, _preload_content=False, capture_all=False
+        )
+
+    stream = _open(client, "exec", namespace, pod, call)
+    where = f"container {container} of Pod {namespace}/{pod}"
+    try:
+        _until_closed(stream, where, timeout)
+        stdout, stderr = stream.read_channel(_STDOUT), stream.read_channel(_STDERR)
+        code, message = _exit_code(stream.read_channel(_ERROR))
+    finally:
+        stream.close()
+    return Output(stdout, stderr, code, message)
+
+
+@contextmanager
+def port_forward(client: Client, namespace: str, pod: str, port: int, timeout: float) -> Iterator[HTTPConnection]:
+    """A connection to 127.0.0.1:port inside a pod, new for each use, past the sidecar's inbound mTLS.
+
+    timeout: seconds for each read. Raises like `execute`; what fails on the connection itself is the HTTP client's
+    error, but for a refused port, which is an UnreachableError.
+    """
+    from kubernetes.stream import ws_client
+
+    def call(configuration: Any, url: str, headers: dict[str, str]) -> Any:
+        return ws_client.portforward_call(
+            configuration, "GET", url, query_params=[("ports", str(port))], headers=headers
+        )
+
+    forward = _open(client, "portforward", namespace, pod, call)
+    connection = _ForwardedConnection(forward.socket(port), port, timeout)
+    where = f"port {port} of Pod {namespace}/{pod}"
+    try:
+        yield connection
+    except UnreachableError as error:
+        # The kubelet's own words are better than "closed without response".
+        said = (forward.error(port) or "").strip().rstrip(".")
+        raise (UnreachableError(where, said, error.sent) if said else error) from error
+    finally:
+        connection.close()
+        forward.close()
+
+
+class _ForwardedConnection(HTTPConnection):
+    """Speaks HTTP on a socket that exists already."""
+
+    def __init__(self, stream: Any, port: int, timeout: float) -> None:
+        super().__init__("localhost", port, timeout=timeout)
+        self._stream = stream
+
+    def connect(self) -> None:
+        """Take the forwarded socket in the place of a new one."""
+        self._stream.settimeout(self.timeout)
+        self.sock = self._stream
+
+
+def _open(client: Client, verb: str, namespace: str, pod: str, call: Callable[[Any, str, dict[str, str]], Any]) -> Any:
+    from kubernetes.client import ApiException
+
+    transport = client.transport
+    if transport.extra_headers:
+        message = "the kubernetes package does not carry impersonate_user over to streams"
+        raise ForbiddenError(verb, "Pod", namespace, pod, 0, "", message)
+    path = kinds.path(kinds.RESOURCES["Pod"], "v1", namespace, pod, verb)
+    transport.count_request()
+    configuration, url, headers = transport.api_client.configuration, transport.host + path, transport.authorization()
+    try:
+        return _within(transport.limits.connect + transport.limits.read, lambda: call(configuration, url, headers))
+    except TimeoutError as error:
+        raise UnreachableError(transport.host, f"no answer to {verb} on Pod {namespace}/{pod}") from error
+    except ApiException as error:
+        raise _refused(client, verb, namespace, pod, str(error.reason)) from error
+
+
+def _refused(client: Client, verb: str, namespace: str, pod: str, reason: str) -> Exception:
+    """The error behind a failed handshake, which websocket-client tells as text."""
+    handshake = re.search(r"Handshake status (\d{3})", reason)
+    if not handshake:
+        return UnreachableError(client.host, f"{verb} on Pod {namespace}/{pod} failed: {reason.strip().rstrip('.')}")
+    status = int(handshake[1])
+    said = re.search(r'"message":"((?:[^"\\]|\\.)*)"', reason)
+    message = json.loads(f'"{said[1]}"') if said else ""
+    if status == 401:
+        return AuthError(client.host, "" if message == "Unauthorized" else message)
+    return api_error(verb, "Pod", namespace, pod, status, "", message)
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Run `call` with a time limit: the package opens a WebSocket without one. Raises TimeoutError."""
+    from kubernetes.client import ApiException
+
+    results: list[T] = []
+    errors: list[ApiException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except ApiException as error:
+            # The package turns everything that fails on a WebSocket into this one.
+            errors.append(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]
+
+
+def _until_closed(stream: Any, where: str, timeout: float) -> None:
+    from websocket import WebSocketException
+
+    try:
+        stream.run_forever(timeout=timeout)
+    except (WebSocketException, OSError) as error:
+        raise UnreachableError(where, f"the stream broke: {error}", sent=True) from error
+    if stream.is_open():
+        raise UnreachableError(where, f"the command did not end within {timeout:g} seconds", sent=True)
+
+
+def _exit_code(status_text: str) -> tuple[int | None, str]:
+    """Exit code and message of the `Status` object that ends an exec stream.
+
+    https://github.com/kubernetes/kubernetes/blob/v1.31.0/staging/src/k8s.io/apimachinery/pkg/util/remotecommand: reason
+    NonZeroExitCode carries a cause of type ExitCode.
+    """
+    try:
+        status = json.loads(status_text or "{}")
+    except ValueError:
+        return None, status_text.strip()
+    if status.get("status") == "Success":
+        return 0, ""
+    causes = (status.get("details") or {}).get("causes") or []
+    codes = [cause.get("message", "") for cause in causes if cause.get("reason") == "ExitCode"]
+    return (int(codes[0]) if codes and codes[0].isdigit() else None), str(status.get("message", ""))

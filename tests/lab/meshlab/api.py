@@ -12,6 +12,7 @@ import json
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -140,7 +141,6 @@ def group_path(version: str) -> str:
 def complaint(answer: bytes) -> str:
     """Return the message of a Status object, or the beginning of whatever else came."""
     text = answer.decode("utf-8", errors="replace")
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200]
+    with suppress(ValueError, KeyError, TypeError):
+        text = json.loads(text)["message"]
+    return " ".join(text.split())[:300]

@@ -129,7 +129,6 @@ def coredns(folders: Folders) -> Daemon:
 def corefile(folders: Folders) -> str:
     """Return CoreDNS' configuration: cluster DNS and nothing else, since the lab has no way out."""
     return f""".:53 {{
-    bind {NODE_IP}
     errors
     kubernetes {CLUSTER_DOMAIN} in-addr.arpa {{
         kubeconfig {folders.pki / "coredns.kubeconfig"}

@@ -66,7 +66,7 @@ def api_server(api: Api) -> str:
     try:
         return "" if api.get("/readyz") == "ok" else "not ready"
     except ApiError as error:
-        return str(error)
+        return "not ready" if error.status == 500 else str(error)
 
 
 def default_service_account(api: Api) -> str:

@@ -170,6 +170,8 @@ def prepare(folders: Folders, parts: Mapping[str, Path]) -> None:
     (folders.state / MARKER).touch()
     for part, programs in PROGRAMS.items():
         for program in programs:
+            if not (parts[part] / program).is_file():
+                raise LabError(f"{parts[part]} holds no {program}; delete this folder and run 'build' again.")
             (folders.programs / program).symlink_to(parts[part] / program)
     pki.create(folders.pki)
     kubeconfig.create(folders)

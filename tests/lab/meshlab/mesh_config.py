@@ -17,6 +17,7 @@ from meshlab.settings import Folders
 
 CONFIG_MAP = f"/api/v1/namespaces/{istiod.NAMESPACE}/configmaps/istio"
 PATIENCE = 20.0
+NOT_TAKEN = "istiod ignores a setting that it does not know; what it refuses is in its log (logs/istiod.log)"
 
 ZERO_ENUMS = ("TEXT", "REGISTRY_ONLY")
 """First values of enumerations, which protobuf's JSON leaves out: accessLogEncoding and outboundTrafficPolicy.mode
@@ -64,9 +65,13 @@ def shows(effective: Config, path: list[str], value: Any) -> bool:
 
 
 def change(api: Api, arguments: Iterable[str]) -> None:
-    """Set values and wait until istiod works with them. Raises LabError, also when istiod refuses them."""
+    """Set values and wait until istiod works with them.
+
+    Raises LabError when istiod does not take them; then the configuration is again what it was before.
+    """
     assignments = parse_assignments(arguments)
-    config = yaml.safe_load(api.get(CONFIG_MAP)["data"]["mesh"]) or {}
+    before = api.get(CONFIG_MAP)["data"]["mesh"]
+    config = yaml.safe_load(before) or {}
     for path, value in assignments:
         config = assign(config, path, value)
     write(api, yaml.safe_dump(config))
@@ -75,7 +80,11 @@ def change(api: Api, arguments: Iterable[str]) -> None:
         effective = istiod.effective_mesh_config()
         return all(shows(effective, path, value) for path, value in assignments)
 
-    waiting.until(taken, "istiod's taking over the mesh configuration", PATIENCE, why=lambda: "see logs/istiod.log")
+    try:
+        waiting.until(taken, "istiod's taking over the mesh configuration", PATIENCE, why=lambda: NOT_TAKEN)
+    except LabError:
+        write(api, before)
+        raise
 
 
 def reset(api: Api, folders: Folders) -> None:
@@ -89,7 +98,7 @@ def reset(api: Api, folders: Folders) -> None:
         lambda: istiod.effective_mesh_config() == original["effective"],
         "istiod's return to the first mesh configuration",
         PATIENCE,
-        why=lambda: "see logs/istiod.log",
+        why=lambda: NOT_TAKEN,
     )
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +51,7 @@ def start(daemon: Daemon, folders: Folders) -> int:
             env={**daemon_environment(os.environ), **daemon.environment},
             start_new_session=True,
         )
-    pid_file(daemon.name, folders).write_text(f"{process.pid}\n", encoding="ascii")
+    pid_file(daemon.name, folders).write_text(f"{process.pid} {start_time(process.pid)}\n", encoding="ascii")
     return process.pid
 
 
@@ -68,19 +68,21 @@ def pid_file(name: str, folders: Folders) -> Path:
 def running(name: str, folders: Folders) -> int | None:
     """Return the number of the daemon *name* if it is alive, else None; a recycled number does not count."""
     try:
-        pid = int(pid_file(name, folders).read_text(encoding="ascii"))
+        pid, started = map(int, pid_file(name, folders).read_text(encoding="ascii").split())
     except (FileNotFoundError, ValueError):
         return None
-    return pid if is_alive(pid) and is_marked(pid) else None
+    return pid if start_time(pid) == started else None
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether *pid* runs; a zombie does not."""
+def start_time(pid: int) -> int | None:
+    """Return when *pid* started, in clock ticks since boot, or None when it does not run; a zombie does not."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+        return None
+    # Fields 3 and 22 of proc(5); the name before them may hold anything.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def is_marked(pid: int) -> bool:
@@ -105,7 +107,7 @@ def of_the_lab() -> list[int]:
     namespaces.add(network_namespace(network.NODE_NAMESPACE))
     namespaces -= {None, network_namespace(PROC / "self/ns/net")}
     found = marked | {pid for pid in pids if network_namespace(PROC / str(pid) / "ns" / "net") in namespaces}
-    return sorted(pid for pid in found if is_alive(pid))
+    return sorted(pid for pid in found if start_time(pid) is not None)
 
 
 def network_namespace(path: Path) -> tuple[int, int] | None:
@@ -136,7 +138,15 @@ def kill_all(patience: float = 20) -> int:
         seen.update(alive)
         time.sleep(0.02)
     reap()
+    wait_for_init(seen)
     return len(seen)
+
+
+def wait_for_init(pids: Iterable[int], patience: float = 3) -> None:
+    """Wait until process 1 has collected the ended *pids*. Where it never does, they stay as harmless zombies."""
+    deadline = time.monotonic() + patience
+    while any((PROC / str(pid)).exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def kill(pid: int) -> None:

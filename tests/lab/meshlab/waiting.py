@@ -10,7 +10,7 @@ from meshlab.errors import LabError
 
 
 def until(
-    true: Callable[[], object], what: str, patience: float, *, why: Callable[[], str] = str, pause: float = 0.05
+    true: Callable[[], object], what: str, patience: float, *, why: Callable[[], str] = str, pause: float = 0.1
 ) -> None:
     """Ask *true* until it says yes.
 

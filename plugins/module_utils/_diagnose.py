@@ -27,7 +27,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(question: Question, snapshot: Snapshot, options: Options | None = None) -> Diagnosis:
-    """Raises NotRead until all that decides is in the snapshot, InputError where the question cannot be answered."""
+    """Raises NotReadError until all that decides is read, InputError where the question cannot be answered."""
     path = walk(question, snapshot, recognise)
     judgement = verdict_engine.judge(question, snapshot, path)
     ill = tuple(finding for finding in judgement.findings if finding.status in (BROKEN, AT_RISK))

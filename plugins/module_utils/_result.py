@@ -45,7 +45,9 @@ def _hop(hop: Hop) -> dict[str, Any]:
             "why": hop.route.why,
         },
         "client_tls": {"mode": hop.transport.mode, "why": hop.transport.why},
-        "server_mtls": {"mode": hop.mode.mode, "source": hop.mode.source} if hop.mode else {"mode": "none", "source": "no sidecar"},
+        "server_mtls": {"mode": hop.mode.mode, "source": hop.mode.source}
+        if hop.mode
+        else {"mode": "none", "source": "no sidecar"},
         "outcome": result._asdict(),
     }
 

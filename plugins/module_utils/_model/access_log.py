@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Envoy's access log, as Istio writes it: default TEXT (1.6 to today) and JSON.
 
-Source: istio/istio pilot/pkg/model/telemetry_logging.go (EnvoyTextLogFormat, EnvoyJSONLogFormatIstio); field order of JSON is not
-kept, and absent values are "-" in TEXT, null or "-" in JSON.
+Source: istio/istio pilot/pkg/model/telemetry_logging.go (EnvoyTextLogFormat, EnvoyJSONLogFormatIstio); field order of
+JSON is not kept, and absent values are "-" in TEXT, null or "-" in JSON.
 """
 
 from __future__ import annotations
@@ -16,11 +16,29 @@ _TOKEN = re.compile(r'\[([^\]]*)\]|"((?:[^"\\]|\\.)*)"|(\S+)')
 _TEXT_START = re.compile(r'^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "')
 
 _TEXT_FIELDS = (
-    "start_time", "request", "response_code", "response_flags", "response_code_details", "connection_termination_details",
-    "upstream_transport_failure_reason", "bytes_received", "bytes_sent", "duration", "upstream_service_time", "x_forwarded_for",
-    "user_agent", "request_id", "authority", "upstream_host", "upstream_cluster", "upstream_local_address",
-    "downstream_local_address", "downstream_remote_address", "requested_server_name", "route_name",
-)  # fmt: skip
+    "start_time",
+    "request",
+    "response_code",
+    "response_flags",
+    "response_code_details",
+    "connection_termination_details",
+    "upstream_transport_failure_reason",
+    "bytes_received",
+    "bytes_sent",
+    "duration",
+    "upstream_service_time",
+    "x_forwarded_for",
+    "user_agent",
+    "request_id",
+    "authority",
+    "upstream_host",
+    "upstream_cluster",
+    "upstream_local_address",
+    "downstream_local_address",
+    "downstream_remote_address",
+    "requested_server_name",
+    "route_name",
+)
 # Istio 1.6 to 1.8 had neither of the two columns that say why.
 _TEXT_FIELDS_BEFORE_1_9 = tuple(
     field for field in _TEXT_FIELDS if field not in ("response_code_details", "connection_termination_details")
@@ -48,12 +66,18 @@ class Record(NamedTuple):
 
     @property
     def outbound(self) -> bool:
-        """Whether the sidecar logged it as a client. Inbound clusters begin with `inbound|`; a refused connection has no cluster."""
+        """Whether the sidecar logged it as a client.
+
+        Inbound clusters begin with `inbound|`; a refused connection has no cluster.
+        """
         return not self.cluster.startswith("inbound|") and self.details != "filter_chain_not_found"
 
 
 def parse(text: str) -> tuple[Record, ...]:
-    """The access log lines of a sidecar's log, oldest first; other lines (the agent's own, truncated ones) are left out."""
+    """The access log lines of a sidecar's log, oldest first.
+
+    Other lines (the agent's own, truncated ones) are left out.
+    """
     found = (_record(line) for line in text.splitlines())
     return tuple(record for record in found if record is not None)
 

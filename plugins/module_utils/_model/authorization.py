@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of AuthorizationPolicies and RequestAuthentications where a port is handled as TCP.
 
-Sources (istio/istio release-1.31): pilot/pkg/security/authz/model/model.go:355-364 (ALLOW: a rule with an HTTP-only field is
-dropped; DENY, AUDIT and CUSTOM: only the field is, so the rule becomes wider), pilot/pkg/security/authz/builder/builder.go:284-288,
-493-496 (no rule left: an ALLOW policy that matches nothing; an HTTP provider is skipped on TCP), generator.go:263-425 (which
-fields), pilot/pkg/networking/plugin/authn/authentication.go:97-110 (no JWT filter on TCP). Measured: docs/truth-table.md row 19.
+Sources (istio/istio release-1.31): pilot/pkg/security/authz/model/model.go:355-364 (ALLOW: a rule with an HTTP-only
+field is dropped; DENY, AUDIT and CUSTOM: only the field is, so the rule becomes wider),
+pilot/pkg/security/authz/builder/builder.go:284-288, 493-496 (no rule left: an ALLOW policy that matches nothing; an
+HTTP provider is skipped on TCP), generator.go:263-425 (which fields),
+pilot/pkg/networking/plugin/authn/authentication.go:97-110 (no JWT filter on TCP). Measured: docs/truth-table.md row 19.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class PolicyEffect(NamedTuple):
 def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
     """The lists that hold every policy which can select a server."""
     namespaces = dict.fromkeys((server.namespace, config.root_namespace))
-    return tuple(Need("list", kind, ns) for kind in ("AuthorizationPolicy", "RequestAuthentication") for ns in namespaces)
+    return tuple(
+        Need("list", kind, ns) for kind in ("AuthorizationPolicy", "RequestAuthentication") for ns in namespaces
+    )
 
 
 def on_tcp(config: Mesh, server: Workload, policies: Iterable[Object]) -> tuple[PolicyEffect, ...]:
@@ -71,7 +74,10 @@ def _effects(config: Mesh, obj: Object) -> Iterator[PolicyEffect]:
     if action == "ALLOW":
         left = sum(1 for rule in rules if not http_only_fields(rule))
         if left:
-            text = f"its rules with {named} are dropped on TCP, so whom only they allow is denied ({left} of {len(rules)} rules stay)"
+            text = (
+                f"its rules with {named} are dropped on TCP, so whom only they allow is denied ({left} of "
+                f"{len(rules)} rules stay)"
+            )
             yield PolicyEffect(DENIES_MORE, reference, f"{reference}: {text}")
         else:
             text = f"every rule uses {named}, all are dropped on TCP, and an ALLOW policy without rules denies everyone"
@@ -114,7 +120,9 @@ def http_only_fields(rule: dict[str, Any]) -> list[str]:
 
 def _without_http(rule: dict[str, Any]) -> bool:
     """Whether any condition is left in a rule once its HTTP-only fields are gone."""
-    operations = [objects.mapping(objects.mapping(entry).get("operation")) for entry in objects.sequence(rule.get("to"))]
+    operations = [
+        objects.mapping(objects.mapping(entry).get("operation")) for entry in objects.sequence(rule.get("to"))
+    ]
     sources = [objects.mapping(objects.mapping(entry).get("source")) for entry in objects.sequence(rule.get("from"))]
     conditions = [objects.text(objects.mapping(entry).get("key")) for entry in objects.sequence(rule.get("when"))]
     # A rule holds where one entry of each of from, to and when does: an entry without fields matches everything.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which DestinationRule a client's sidecar uses for a Service, and what it says about TLS.
 
-Sources (istio/istio release-1.31): pilot/pkg/model/push_context.go:1259-1325 (lookup: the client's namespace, the Service's,
-the root namespace; the first with any match wins, the most specific host only within it),
-pilot/pkg/networking/util/util.go:865-890 (a port's settings replace the rest, a subset's override it),
-istio/api networking/v1alpha3/destination_rule.proto:944-946 (mode 0 is DISABLE, so `tls: {}` disables TLS).
+Sources (istio/istio release-1.31): pilot/pkg/model/push_context.go:1259-1325 (lookup: the client's namespace, the
+Service's, the root namespace; the first with any match wins, the most specific host only within it),
+pilot/pkg/networking/util/util.go:865-890 (a port's settings replace the rest, a subset's override it), istio/api
+networking/v1alpha3/destination_rule.proto:944-946 (mode 0 is DISABLE, so `tls: {}` disables TLS).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 
 class TlsSetting(NamedTuple):
-    """mode: DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL, or "" where the rule leaves TLS to Istio. at: the field that says so.
+    """mode: DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL, or "" where the rule leaves TLS to Istio. at: the field that says
+    so.
 
-    destination_mode: what the destination level says, port settings aside; Istio's endpoint check reads it even where a port
-    block without tls replaces it (pilot/pkg/xds/endpoints/mtls_checker.go:96-112).
+    destination_mode: what the destination level says, port settings aside; Istio's endpoint check reads it even where a
+    port block without tls replaces it (pilot/pkg/xds/endpoints/mtls_checker.go:96-112).
     """
 
     mode: str
@@ -54,7 +55,8 @@ def _most_specific(matching: list[Object], client: Workload, domain: str) -> Obj
     general = [obj for obj in same_host if not _selector(obj)]
     if selecting:
         return selecting[0]
-    # Rules for one host are merged, and the oldest that has a traffic policy gives it: push_context.go mergeDestinationRule.
+    # Rules for one host are merged, and the oldest that has a traffic policy gives it: push_context.go
+    # mergeDestinationRule.
     return next((obj for obj in general if objects.spec(obj).get("trafficPolicy")), general[0] if general else None)
 
 

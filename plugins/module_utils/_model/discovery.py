@@ -9,16 +9,21 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import DataSource
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, Question
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Answer,
+    Need,
+    Object,
+    Snapshot,
+)
 
 PROMETHEUS = "prometheus"
 PROVISIONING = "provisioning/datasources"
 
 
 def grafana(question: Question, snapshot: Snapshot) -> Workload:
-    """The workload from which queries start, with its pods. Raises NotRead, InputError."""
+    """The workload from which queries start, with its pods. Raises NotReadError, InputError."""
     need = Need("get", question.grafana_kind, question.grafana_namespace, question.grafana_name)
-    found = existing(question, snapshot, need)
+    found = existing(snapshot, need)
     selector = objects.mapping(objects.mapping(objects.spec(found).get("selector")).get("matchLabels"))
     pods = pods_of(snapshot, question.grafana_namespace, selector)
     what = f"{question.grafana_kind} {question.grafana_namespace}/{question.grafana_name}"
@@ -29,7 +34,7 @@ def grafana(question: Question, snapshot: Snapshot) -> Workload:
     return Workload(question.grafana_kind, question.grafana_namespace, question.grafana_name, pods)
 
 
-def existing(question: Question, snapshot: Snapshot, need: Need) -> Object:
+def existing(snapshot: Snapshot, need: Need) -> Object:
     """The object that a need names. Raises InputError where it is not there or cannot be read."""
     what = f"{need.kind} {need.namespace}/{need.name}"
     answer = snapshot.ask(need)
@@ -39,8 +44,13 @@ def existing(question: Question, snapshot: Snapshot, need: Need) -> Object:
         return answer.objects[0]
     namespace = snapshot.ask(Need("get", "Namespace", "", need.namespace))
     if not namespace.objects and not namespace.problem:
-        raise InputError(f"Namespace {need.namespace} does not exist. Check the name and which cluster the kubeconfig points to.")
-    raise InputError(f"{what} does not exist. Check the name; `kubectl get deployments,statefulsets -n {need.namespace}` lists what is there.")
+        raise InputError(
+            f"Namespace {need.namespace} does not exist. Check the name and which cluster the kubeconfig points to."
+        )
+    raise InputError(
+        f"{what} does not exist. Check the name; `kubectl get deployments,statefulsets -n {need.namespace}` lists "
+        "what is there."
+    )
 
 
 def pods_of(snapshot: Snapshot, namespace: str, selector: dict[str, str]) -> tuple[Pod, ...] | str:
@@ -58,7 +68,7 @@ def pods_of(snapshot: Snapshot, namespace: str, selector: dict[str, str]) -> tup
 
 
 def datasource(question: Question, snapshot: Snapshot, workload: Workload) -> DataSource:
-    """The data source asked about. Raises NotRead, InputError."""
+    """The data source asked about. Raises NotReadError, InputError."""
     if question.datasource_url:
         return DataSource(question.datasource_uid, "", question.datasource_url, "", "given")
     need = Need("list", "DataSource", question.grafana_namespace, name=",".join(_mounted_config_maps(workload)))
@@ -74,7 +84,8 @@ def datasource(question: Question, snapshot: Snapshot, workload: Workload) -> Da
     wanted = f"with uid {question.datasource_uid!r}" if question.datasource_uid else "of type prometheus"
     problem = f" ({provisioned.problem})" if provisioned.problem else ""
     raise InputError(
-        f"No data source {wanted} is in the provisioning ConfigMaps of namespace {question.grafana_namespace}{problem}. "
+        f"No data source {wanted} is in the provisioning ConfigMaps of namespace "
+        f"{question.grafana_namespace}{problem}. "
         "Give datasource_url, or grafana_token so that Grafana itself can be asked."
     )
 
@@ -85,7 +96,9 @@ def _matching(question: Question, answer: Answer, where: str) -> DataSource | No
         sources = [entry for entry in sources if objects.text(entry.get("uid")) == question.datasource_uid]
     if len(sources) > 1 and not question.datasource_uid:
         listed = ", ".join(f"{objects.text(entry.get('uid'))} ({objects.text(entry.get('name'))})" for entry in sources)
-        raise InputError(f"{len(sources)} Prometheus data sources are {where}: {listed}. Choose one with datasource_uid.")
+        raise InputError(
+            f"{len(sources)} Prometheus data sources are {where}: {listed}. Choose one with datasource_uid."
+        )
     return _datasource(sources[0]) if sources else None
 
 

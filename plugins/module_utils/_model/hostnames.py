@@ -55,7 +55,10 @@ def fqdn(service: Service, domain: str) -> str:
 
 
 def service_name(host: str, client_namespace: str, domain: str) -> tuple[str, str] | None:
-    """(namespace, name) of the Service that a name means to cluster DNS, by the search list of a pod; None for other names."""
+    """(namespace, name) of the Service that a name means to cluster DNS, by the search list of a pod.
+
+    None for other names.
+    """
     bare = host.rstrip(".")
     if not host.endswith(".") and "." not in bare:
         return client_namespace, bare
@@ -93,7 +96,10 @@ def matches(host: str, pattern: str) -> bool:
 
 
 def resolved(host: str, namespace: str, domain: str) -> str:
-    """A host in an Istio resource as Istio expands it: only a name without a dot is taken as a Service of `namespace`."""
+    """A host in an Istio resource as Istio expands it.
+
+    Only a name without a dot is taken as a Service of `namespace`.
+    """
     lowered = host.lower()
     if "." in lowered or lowered.startswith("*"):
         return lowered

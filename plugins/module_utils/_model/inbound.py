@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which Service decides how a server's sidecar handles a port.
 
-Source: istio/istio release-1.31 pilot/pkg/networking/core/listener_inbound.go:418-425, pilot/pkg/model/context.go:620-633: inbound
-is keyed by the pod's port; of several Services that lead there the oldest decides, ties by name.
+Source: istio/istio release-1.31 pilot/pkg/networking/core/listener_inbound.go:418-425,
+pilot/pkg/model/context.go:620-633: inbound is keyed by the pod's port; of several Services that lead there the oldest
+decides, ties by name.
 """
 
 from __future__ import annotations

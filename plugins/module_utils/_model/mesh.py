@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Answer,
+    Need,
+    Object,
+    Snapshot,
+)
 
 # A path through more namespaces than this is read with one list of the whole cluster per kind, so that the number of
 # requests stays bounded however many namespaces a path crosses.
@@ -16,7 +21,8 @@ NAMESPACED_LISTS = 3
 
 
 class Mesh(NamedTuple):
-    """settings: the decoded mesh key of Istio's ConfigMap; lists: objects by kind; unknown: what could not be read, as sentences.
+    """settings: the decoded mesh key of Istio's ConfigMap; lists: objects by kind; unknown: what could not be read, as
+    sentences.
 
     settings is None where the ConfigMap could not be read.
     """
@@ -66,8 +72,8 @@ def list_needs(kind: str, namespaces: Iterable[str]) -> tuple[Need, ...]:
 def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers: Iterable[str]) -> Mesh:
     """All of the mesh's configuration that decides how requests travel. clients, servers: the namespaces on the path.
 
-    VirtualServices and ServiceEntries apply across namespaces unless exportTo says otherwise, so only a list of the whole
-    cluster answers for them. Raises NotRead.
+    VirtualServices and ServiceEntries apply across namespaces unless exportTo says otherwise, so only a list of the
+    whole cluster answers for them. Raises NotReadError.
     """
     root, clients, servers = question.istio_namespace, tuple(clients), tuple(servers)
     settings = settings_need(question)
@@ -85,7 +91,10 @@ def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers
         unknown += problems
     answer = snapshot.ask(settings)
     if answer.problem or not answer.objects:
-        why = answer.problem or f"ConfigMap {settings.namespace}/{settings.name} does not exist; set istio_namespace or istio_revision"
+        why = (
+            answer.problem
+            or f"ConfigMap {settings.namespace}/{settings.name} does not exist; set istio_namespace or istio_revision"
+        )
         unknown.append(f"Mesh settings: {why}")
     found = objects.mapping(answer.objects[0].get("mesh")) if answer.objects else None
     return Mesh(root, question.cluster_domain, found, lists, tuple(unknown))
@@ -105,7 +114,10 @@ def collect(snapshot: Snapshot, needs: Iterable[Need]) -> tuple[tuple[Object, ..
 
 
 def exported_to(obj: Object, client_namespace: str) -> bool:
-    """Whether `exportTo` lets a namespace see a VirtualService, DestinationRule or ServiceEntry; unset means everyone."""
+    """Whether `exportTo` lets a namespace see a VirtualService, DestinationRule or ServiceEntry.
+
+    Unset means everyone.
+    """
     export = objects.sequence(objects.spec(obj).get("exportTo"))
     home = objects.namespace(obj)
     return not export or any(

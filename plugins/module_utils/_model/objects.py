@@ -72,7 +72,10 @@ class Pod(NamedTuple):
 
     @property
     def workload(self) -> tuple[str, str]:
-        """Kind and name of what a user would patch. A ReplicaSet of a Deployment is named <deployment>-<pod-template-hash>."""
+        """Kind and name of what a user would patch.
+
+        A ReplicaSet of a Deployment is named <deployment>-<pod-template-hash>.
+        """
         template_hash = self.labels.get("pod-template-hash", "")
         if self.owner_kind == "ReplicaSet" and template_hash and self.owner_name.endswith(f"-{template_hash}"):
             return "Deployment", self.owner_name[: -len(template_hash) - 1]
@@ -187,7 +190,9 @@ def service(obj: Object) -> Service:
 def pod(obj: Object) -> Pod:
     body, status = spec(obj), mapping(obj.get("status"))
     every = [mapping(entry) for key in ("containers", "initContainers") for entry in sequence(body.get(key))]
-    owner = next((mapping(ref) for ref in sequence(metadata(obj).get("ownerReferences")) if mapping(ref).get("controller")), {})
+    owner = next(
+        (mapping(ref) for ref in sequence(metadata(obj).get("ownerReferences")) if mapping(ref).get("controller")), {}
+    )
     conditions = {text(mapping(c).get("type")): mapping(c).get("status") for c in sequence(status.get("conditions"))}
     return Pod(
         namespace=namespace(obj),
@@ -224,7 +229,9 @@ def _container(entry: dict[str, Any]) -> Container:
         image=text(entry.get("image")),
         command=tuple(map(text, sequence(entry.get("command")))),
         args=tuple(map(text, sequence(entry.get("args")))),
-        ports={text(port.get("name") or port.get("containerPort")): int(port.get("containerPort", 0)) for port in ports},
+        ports={
+            text(port.get("name") or port.get("containerPort")): int(port.get("containerPort", 0)) for port in ports
+        },
     )
 
 

@@ -8,7 +8,11 @@ from typing import NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.destination_rule import TlsSetting
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.hostnames import Endpoint
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service, ServicePort, Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import (
+    Service,
+    ServicePort,
+    Workload,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import Mode
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import Relay
@@ -16,7 +20,10 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 
 class DataSource(NamedTuple):
-    """source: where it was found, e.g. `ConfigMap/monitoring/grafana-datasources`. query_parameters: as a URL's query."""
+    """source: where it was found, e.g. `ConfigMap/monitoring/grafana-datasources`.
+
+    query_parameters: as a URL's query.
+    """
 
     uid: str
     name: str
@@ -26,7 +33,10 @@ class DataSource(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One hop as wired, before any Host or mesh configuration is looked at. relay: what the server does with the query."""
+    """One hop as wired, before any Host or mesh configuration is looked at.
+
+    relay: what the server does with the query.
+    """
 
     client: Workload
     client_relay: Relay | None
@@ -73,7 +83,8 @@ class Route(NamedTuple):
 
 
 class Transport(NamedTuple):
-    """How a client's sidecar speaks to the server's pods: MTLS, PLAINTEXT, TLS (not Istio's), MIXED between pods, or UNKNOWN.
+    """How a client's sidecar speaks to the server's pods: MTLS, PLAINTEXT, TLS (not Istio's), MIXED between pods, or
+    UNKNOWN.
 
     cause: "" where nothing stands in the way of mTLS, else passthrough, no_sidecar, destination_rule, auto_mtls,
     server_without_sidecar, peer_authentication.

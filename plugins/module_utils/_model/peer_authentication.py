@@ -2,8 +2,9 @@
 """What a server's sidecar accepts on a port: STRICT, PERMISSIVE or DISABLE.
 
 Source: istio/istio release-1.31 pilot/pkg/security/authn/policy_applier.go:398-466 (ComposePeerAuthentication):
-mesh (root namespace, no selector) < namespace (no selector) < workload (selector, not in the root namespace) < portLevelMtls of
-that one workload policy. UNSET inherits, nothing at all is PERMISSIVE, the oldest policy of a level wins.
+mesh (root namespace, no selector) < namespace (no selector) < workload (selector, not in the root namespace) <
+portLevelMtls of that one workload policy. UNSET inherits, nothing at all is PERMISSIVE, the oldest policy of a level
+wins.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ DEFAULT_SOURCE = "no PeerAuthentication applies"
 
 
 class Mode(NamedTuple):
-    """mode: STRICT, PERMISSIVE or DISABLE. source: the PeerAuthentication that says so, `PeerAuthentication/namespace/name`."""
+    """mode: STRICT, PERMISSIVE or DISABLE.
+
+    source: the PeerAuthentication that says so, `PeerAuthentication/namespace/name`.
+    """
 
     mode: str
     source: str
@@ -33,7 +37,9 @@ def of_pod(config: Mesh, pod: Pod, port: int) -> Mode:
         [
             obj
             for obj in config.of("PeerAuthentication")
-            if objects.namespace(obj) == pod.namespace != config.root_namespace and _selector(obj) and objects.selects(_selector(obj), pod.labels)
+            if objects.namespace(obj) == pod.namespace != config.root_namespace
+            and _selector(obj)
+            and objects.selects(_selector(obj), pod.labels)
         ]
     )
     if workload is None:
@@ -46,7 +52,10 @@ def of_pod(config: Mesh, pod: Pod, port: int) -> Mode:
 
 
 def of_namespace(config: Mesh, namespace: str) -> Mode:
-    """The mode that a namespace has without workload policies. From this alone a client infers DISABLE: push_context.go:2569-2609."""
+    """The mode that a namespace has without workload policies.
+
+    From this alone a client infers DISABLE: push_context.go:2569-2609.
+    """
     mode = Mode(PERMISSIVE, DEFAULT_SOURCE)
     for level in dict.fromkeys((config.root_namespace, namespace)):
         policy = _oldest(

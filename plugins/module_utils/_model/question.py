@@ -16,7 +16,8 @@ class KnownProxy(NamedTuple):
 
     workload  `namespace/name` of the Deployment, StatefulSet or DaemonSet
     upstream  URL to which it sends queries, e.g. `http://prometheus.monitoring.svc:9090`; "" = as discovered
-    host      the Host that it sends: "preserve", "upstream" (the host of the upstream URL), or a literal; "" = as discovered
+    host      the Host that it sends: "preserve", "upstream" (the host of the upstream URL), or a literal; "" = as
+              discovered
     """
 
     workload: str

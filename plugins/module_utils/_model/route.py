@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a client's sidecar sends a request: listener, route table, virtual host, cluster.
 
-Sources (istio/istio release-1.31 pilot/pkg/networking/core): listener.go:832-878 (explicit HTTP ports share `0.0.0.0_<port>`,
-other ports of a ClusterIP get a listener of their own), httproute.go:206-216, 536-559 (a sniffed port's only virtual host takes
-every Host), httproute.go:815-872 (catch-all by outbound policy). Measured: docs/truth-table.md.
+Sources (istio/istio release-1.31 pilot/pkg/networking/core): listener.go:832-878 (explicit HTTP ports share
+`0.0.0.0_<port>`, other ports of a ClusterIP get a listener of their own), httproute.go:206-216, 536-559 (a sniffed
+port's only virtual host takes every Host), httproute.go:815-872 (catch-all by outbound policy). Measured: docs/truth-
+table.md.
 """
 
 from __future__ import annotations
@@ -33,13 +34,21 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     Step,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import EgressListener, Scope
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import (
+    EgressListener,
+    Scope,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.virtual_service import Destination
 
 _CATCH_ALL = {
     "ALLOW_ANY": (PASSTHROUGH, "PassthroughCluster", "allow_any", "lets it out in plaintext"),
     "REGISTRY_ONLY": (BLOCKED, "", "block_all", "answers 502 itself"),
-    "ALLOW_ANY_DYNAMIC_DNS": (DYNAMIC_DNS, "AllowAnyDynamicDNSCluster", "allow_any_dynamic_dns", "sends it where the Host resolves"),
+    "ALLOW_ANY_DYNAMIC_DNS": (
+        DYNAMIC_DNS,
+        "AllowAnyDynamicDNSCluster",
+        "allow_any_dynamic_dns",
+        "sends it where the Host resolves",
+    ),
 }
 
 
@@ -48,7 +57,10 @@ def cluster_name(service: Service, port: int, domain: str, subset: str = "") -> 
 
 
 def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: Iterable[Service]) -> Route:
-    """The route of a request with this Host. services: those of every namespace that the Host or a VirtualService may name."""
+    """The route of a request with this Host.
+
+    services: those of every namespace that the Host or a VirtualService may name.
+    """
     if step.client.mesh == "none":
         return Route(NO_SIDECAR, "", "", "", host, f"{step.client} has no sidecar")
     if step.client.mesh == "ambient":
@@ -64,7 +76,9 @@ def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: I
     if listener.port and listener.protocol:
         declared = protocol.of_port(step.port._replace(name=listener.protocol.lower(), app_protocol=None))
         selected = Protocol(declared.kind, f"{scope.source} declares {listener.protocol} on port {listener.port}")
-    seen = [entry for entry in services if scope.imports(listener, hostnames.fqdn(entry, config.domain), entry.namespace)]
+    seen = [
+        entry for entry in services if scope.imports(listener, hostnames.fqdn(entry, config.domain), entry.namespace)
+    ]
     if selected.kind == protocol.HTTP or (selected.kind == protocol.AUTO and step.service not in seen):
         return _by_host(config, step, host, scope, listener, seen)
     if step.service not in seen:
@@ -89,9 +103,7 @@ def _by_address(
     return _follow(config, step, route, found, [step.service]) if found else route
 
 
-def _by_host(
-    config: Mesh, step: Step, host: str, scope: Scope, listener: EgressListener, seen: list[Service]
-) -> Route:
+def _by_host(config: Mesh, step: Step, host: str, scope: Scope, listener: EgressListener, seen: list[Service]) -> Route:
     """Explicit HTTP ports: one route table per port, searched by Host."""
     port, bare = step.port.number, hostnames.without_port(host)
     on_port = [entry for entry in seen if _routable(entry, port)]
@@ -101,7 +113,9 @@ def _by_host(
     for obj in virtual_service.applicable(config, step.client, scope, listener):
         own = virtual_service.hosts(obj, config.domain)
         counts = virtual_service.counts_on_port(obj, config.domain, full_names) or port == 80
-        covers = bare in own or (named and any(hostnames.matches(hostnames.fqdn(named, config.domain), entry) for entry in own))
+        covers = bare in own or (
+            named and any(hostnames.matches(hostnames.fqdn(named, config.domain), entry) for entry in own)
+        )
         if counts and covers:
             found = virtual_service.http_destination(obj, step.client, port, config.domain)
             if found:
@@ -121,7 +135,9 @@ def _by_host(
 def _follow(config: Mesh, step: Step, route: Route, found: Destination, services: list[Service]) -> Route:
     """A route that a VirtualService has decided."""
     if found.problem:
-        return route._replace(kind=UNKNOWN, cluster="", why=f"{found.source} applies, and {found.problem}", source=found.source)
+        return route._replace(
+            kind=UNKNOWN, cluster="", why=f"{found.source} applies, and {found.problem}", source=found.source
+        )
     target = next((entry for entry in services if hostnames.fqdn(entry, config.domain) == found.host), None)
     port = found.port or step.port.number
     route = route._replace(
@@ -131,7 +147,9 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
         source=found.source,
     )
     if target is None or target.port(port) is None:
-        return route._replace(kind=NO_CLUSTER, why=f"{found.source} routes to {found.host}:{port}, which is no Service port")
+        return route._replace(
+            kind=NO_CLUSTER, why=f"{found.source} routes to {found.host}:{port}, which is no Service port"
+        )
     if target != step.service or port != step.port.number:
         return route._replace(kind=OTHER_SERVICE, why=f"{found.source} routes to {found.host}:{port}")
     return route
@@ -146,7 +164,9 @@ def _unseen(step: Step, host: str, scope: Scope) -> Route:
 
 def _catch_all(scope: Scope, listener: str, host: str, why: str) -> Route:
     kind, cluster, name, then = _CATCH_ALL.get(scope.policy, (UNKNOWN, "", "", "does what is not modelled"))
-    return Route(kind, listener, cluster, name, host, f"{why}; outbound policy {scope.policy} {then}", source=scope.source)
+    return Route(
+        kind, listener, cluster, name, host, f"{why}; outbound policy {scope.policy} {then}", source=scope.source
+    )
 
 
 def _routable(service: Service, port: int) -> bool:
@@ -163,7 +183,9 @@ def _service_entry(config: Mesh, step: Step, bare: str, port: int) -> str:
     for obj in config.of("ServiceEntry"):
         body = objects.spec(obj)
         ports = {objects.mapping(entry).get("number") for entry in objects.sequence(body.get("ports"))}
-        named = any(hostnames.matches(bare, objects.text(entry).lower()) for entry in objects.sequence(body.get("hosts")))
+        named = any(
+            hostnames.matches(bare, objects.text(entry).lower()) for entry in objects.sequence(body.get("hosts"))
+        )
         if named and port in ports and exported_to(obj, step.client.namespace):
             return objects.reference("ServiceEntry", obj)
     return ""

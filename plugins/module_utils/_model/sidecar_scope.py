@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a Sidecar resource lets one workload see.
 
-Source: istio/istio release-1.31 pilot/pkg/model/sidecar.go: selection 1041-1100 (getSidecarScope), egress listeners 590-619,
-outbound policy 358-365; the API: https://istio.io/latest/docs/reference/config/networking/sidecar/
+Source: istio/istio release-1.31 pilot/pkg/model/sidecar.go: selection 1041-1100 (getSidecarScope), egress listeners
+590-619, outbound policy 358-365; the API: https://istio.io/latest/docs/reference/config/networking/sidecar/
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 
 class EgressListener(NamedTuple):
-    """port: 0 is the catch-all. hosts: entries `namespace/dnsName` as written. plain: neither bind nor captureMode is set."""
+    """port: 0 is the catch-all. hosts: entries `namespace/dnsName` as written.
+
+    plain: neither bind nor captureMode is set.
+    """
 
     port: int
     protocol: str
@@ -70,7 +73,11 @@ def _choose(config: mesh.Mesh, namespace: str, labels: Mapping[str, str]) -> Obj
     here = [obj for obj in oldest_first if objects.namespace(obj) == namespace]
     root = [obj for obj in oldest_first if objects.namespace(obj) == config.root_namespace]
     selecting = [obj for obj in here if _selector(obj) and objects.selects(_selector(obj), labels)]
-    candidates = [*selecting, *(obj for obj in here if not _selector(obj)), *(obj for obj in root if not _selector(obj))]
+    candidates = [
+        *selecting,
+        *(obj for obj in here if not _selector(obj)),
+        *(obj for obj in root if not _selector(obj)),
+    ]
     return candidates[0] if candidates else None
 
 

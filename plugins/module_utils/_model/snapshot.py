@@ -2,8 +2,9 @@
 """What is known about a cluster: answers to named needs, and nothing else.
 
 Judging is pure, reading is not, and a path can only be read hop by hop: which Pod to ask for next follows from what the
-last one said. So the judge runs on what is known so far and raises `NotRead` with all that it needs next; the room `_read`
-fetches that and runs the judge again. A saved snapshot, a live cluster and a test therefore go through the same code.
+last one said. So the judge runs on what is known so far and raises `NotReadError` with all that it needs next; the room
+`_read` fetches that and runs the judge again. A saved snapshot, a live cluster and a test therefore go through the same
+code.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ NOT_IN_SNAPSHOT = "was not saved in this snapshot"
 class Need(NamedTuple):
     """One question to a cluster. `key` names it in a snapshot.
 
-    verb       get | list (Kubernetes objects), log (a container's log), help (what `<command>` prints as its usage, run in
-               a container), grafana (GET `name`, a path of Grafana's HTTP API)
+    verb       get | list (Kubernetes objects), log (a container's log), help (what `<command>` prints as its usage, run
+               in a container), grafana (GET `name`, a path of Grafana's HTTP API)
     kind       the Kubernetes kind; MeshConfig is the decoded `mesh` key of Istio's ConfigMap, DataSource the decoded
                entries of Grafana's provisioning ConfigMaps
     namespace  "" asks the whole cluster
@@ -58,7 +59,7 @@ class Answer(NamedTuple):
     served: bool = True
 
 
-class NotRead(Exception):
+class NotReadError(Exception):
     """The judge cannot go on before these needs are answered."""
 
     def __init__(self, needs: Iterable[Need]) -> None:
@@ -70,19 +71,25 @@ class Snapshot:
     """Answers by need; immutable, so that a prediction can lay a change over it without touching the original."""
 
     def __init__(self, answers: Mapping[str, Answer] | None = None, complete: bool = False) -> None:
-        """answers: by `Need.key`. complete: nothing more can be read (a saved snapshot), so what is absent is unknown."""
+        """answers: by `Need.key`.
+
+        complete: nothing more can be read (a saved snapshot), so what is absent is unknown.
+        """
         self._answers: dict[str, Answer] = dict(answers or {})
         self._complete = complete
 
     def require(self, *needs: Need) -> tuple[Answer, ...]:
-        """The answers to all these needs. Raises NotRead with every one that is still open, so that they are read together."""
+        """The answers to all these needs.
+
+        Raises NotReadError with every one that is still open, so that they are read together.
+        """
         missing = [need for need in needs if need.key not in self._answers]
         if missing and not self._complete:
-            raise NotRead(missing)
+            raise NotReadError(missing)
         return tuple(self._answers.get(need.key, Answer(problem=NOT_IN_SNAPSHOT)) for need in needs)
 
     def ask(self, need: Need) -> Answer:
-        """The answer to one need. Raises NotRead where it is still open."""
+        """The answer to one need. Raises NotReadError where it is still open."""
         return self.require(need)[0]
 
     def extended(self, answers: Mapping[str, Answer]) -> Snapshot:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a client's sidecar speaks Istio's mTLS to the pods behind a cluster.
 
-Sources (istio/istio release-1.31): pilot/pkg/networking/core/cluster_traffic_policy.go:63-66 and cluster_tls.go:94-109, 419-473
-(a DestinationRule's tls is used verbatim; without one auto mTLS decides), pilot/pkg/model/push_context.go:2569-2609 (DISABLE is
-inferred from namespace and mesh policies alone), pilot/pkg/xds/endpoints/mtls_checker.go:53-112 (per endpoint).
+Sources (istio/istio release-1.31): pilot/pkg/networking/core/cluster_traffic_policy.go:63-66 and cluster_tls.go:94-109,
+419-473 (a DestinationRule's tls is used verbatim; without one auto mTLS decides),
+pilot/pkg/model/push_context.go:2569-2609 (DISABLE is inferred from namespace and mesh policies alone),
+pilot/pkg/xds/endpoints/mtls_checker.go:53-112 (per endpoint).
 """
 
 from __future__ import annotations
@@ -60,15 +61,21 @@ def predict(config: Mesh, step: Step, route: Route) -> Transport:
         return Transport(PLAINTEXT, why, "destination_rule", rule, setting)
     namespace = peer_authentication.of_namespace(config, step.service.namespace)
     if namespace.mode == DISABLE:
-        return Transport(PLAINTEXT, f"{namespace.source} is DISABLE, so clients expect plaintext", "peer_authentication", rule, setting)
+        return Transport(
+            PLAINTEXT,
+            f"{namespace.source} is DISABLE, so clients expect plaintext",
+            "peer_authentication",
+            rule,
+            setting,
+        )
     return _by_endpoint(config, step)._replace(rule=rule, setting=setting)
 
 
 def _by_endpoint(config: Mesh, step: Step) -> Transport:
-    plain = {pod.name: cause for pod in step.server.pods if (cause := _why_plaintext(config, step, pod))}
+    plain = [found for pod in step.server.pods if (found := _why_plaintext(config, step, pod))]
     if not plain:
         return Transport(MTLS, "auto mTLS: the server's pods have sidecars")
-    why, cause = next(iter(plain.values()))
+    why, cause = plain[0]
     # A headless Service's cluster has one setting for all endpoints: one without a sidecar makes it plaintext for all.
     if len(plain) == len(step.server.pods) or step.service.headless:
         return Transport(PLAINTEXT, why, cause)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which VirtualService, if any, routes a request that leaves a sidecar, and whereto.
 
-Sources (istio/istio release-1.31): pilot/pkg/networking/core/httproute.go:255-307, 392-396 (a VirtualService counts on a port
-only if one of its hosts is a Service with that port), pilot/pkg/networking/core/route/route.go:171-323 (its other hosts become
-virtual hosts with exactly that domain), route.go:447-463 (sourceLabels, sourceNamespace, port and gateways are decided when
-the route table is built; a rule that they exclude does not exist).
+Sources (istio/istio release-1.31): pilot/pkg/networking/core/httproute.go:255-307, 392-396 (a VirtualService counts on
+a port only if one of its hosts is a Service with that port), pilot/pkg/networking/core/route/route.go:171-323 (its
+other hosts become virtual hosts with exactly that domain), route.go:447-463 (sourceLabels, sourceNamespace, port and
+gateways are decided when the route table is built; a rule that they exclude does not exist).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import hostnames, objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, exported_to
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import EgressListener, Scope
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import (
+    EgressListener,
+    Scope,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 
 MESH_GATEWAY = "mesh"
@@ -51,7 +54,10 @@ def applicable(config: Mesh, client: Workload, scope: Scope, listener: EgressLis
 def hosts(obj: Object, domain: str) -> list[str]:
     """Its hosts, with short names expanded in its own namespace."""
     namespace = objects.namespace(obj)
-    return [hostnames.resolved(objects.text(host), namespace, domain) for host in objects.sequence(objects.spec(obj).get("hosts"))]
+    return [
+        hostnames.resolved(objects.text(host), namespace, domain)
+        for host in objects.sequence(objects.spec(obj).get("hosts"))
+    ]
 
 
 def counts_on_port(obj: Object, domain: str, service_hosts: Iterable[str]) -> bool:
@@ -61,7 +67,10 @@ def counts_on_port(obj: Object, domain: str, service_hosts: Iterable[str]) -> bo
 
 
 def http_destination(obj: Object, client: Workload, port: int, domain: str) -> Destination | None:
-    """Where its HTTP rules send a request on this port; None where no rule exists for this client, so that Istio ignores it."""
+    """Where its HTTP rules send a request on this port.
+
+    None where no rule exists for this client, so that Istio ignores it.
+    """
     found: list[Destination] = []
     for rule in map(objects.mapping, objects.sequence(objects.spec(obj).get("http"))):
         condition = _condition(rule, client, port)
@@ -91,14 +100,19 @@ def tcp_destination(obj: Object, client: Workload, port: int, domain: str) -> De
 
 
 def _condition(rule: dict[str, Any], client: Workload, port: int) -> tuple[str, ...] | None:
-    """The per-request conditions of the first match that exists for this client and port; () none; None: no such match."""
+    """The per-request conditions of the first match that exists for this client and port.
+
+    () where one exists without any; None where no match exists.
+    """
     entries = [objects.mapping(entry) for entry in objects.sequence(rule.get("match"))]
     if not entries:
         return ()
     existing = [entry for entry in entries if _exists(entry, client, port)]
     if not existing:
         return None
-    conditions = [tuple(key for key in _PER_REQUEST if entry.get(key) and not _any_path(entry, key)) for entry in existing]
+    conditions = [
+        tuple(key for key in _PER_REQUEST if entry.get(key) and not _any_path(entry, key)) for entry in existing
+    ]
     return () if () in conditions else conditions[0]
 
 
@@ -121,7 +135,9 @@ def _destination(obj: Object, rule: dict[str, Any], domain: str) -> Destination:
     for key in ("redirect", "directResponse", "delegate"):
         if rule.get(key):
             return Destination("", 0, "", "", f"it has a {key}", source)
-    targets = [objects.mapping(objects.mapping(entry).get("destination")) for entry in objects.sequence(rule.get("route"))]
+    targets = [
+        objects.mapping(objects.mapping(entry).get("destination")) for entry in objects.sequence(rule.get("route"))
+    ]
     if not targets:
         return Destination("", 0, "", "", "a rule has no route", source)
     problem = "it splits traffic between destinations" if any(target != targets[0] for target in targets) else ""

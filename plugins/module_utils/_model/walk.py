@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The walk: from Grafana's data source URL, hop by hop, to the server that answers.
 
-Two passes. The first finds how the path is wired: URL -> Service -> pods -> what listens there -> its upstream URL. Hosts play no
-part in it. The second carries the Host along and predicts each hop from the mesh's configuration.
+Two passes. The first finds how the path is wired: URL -> Service -> pods -> what listens there -> its upstream URL.
+Hosts play no part in it. The second carries the Host along and predicts each hop from the mesh's configuration.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path, Step
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, KnownProxy, Question
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import PRESERVE, UPSTREAM, Recognise, Relay
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import (
+    InputError,
+    KnownProxy,
+    Question,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import (
+    PRESERVE,
+    UPSTREAM,
+    Recognise,
+    Relay,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
 
 MAX_HOPS = 6
@@ -31,20 +40,25 @@ _THIS_POD = ("localhost", "127.0.0.1", "::1")
 
 
 def walk(question: Question, snapshot: Snapshot, recognise: Recognise) -> Path:
-    """The path with its predictions. Raises NotRead until all is read, InputError where the path cannot be followed."""
+    """The path with its predictions. Raises NotReadError until all is read, InputError where it cannot be followed."""
     grafana = discovery.grafana(question, snapshot)
     datasource = discovery.datasource(question, snapshot, grafana)
     steps: list[Step] = []
     client, relay, url = grafana, None, datasource.url
     while url:
         if len(steps) == MAX_HOPS:
-            raise InputError(f"The path has more than {MAX_HOPS} hops: {' -> '.join(step.url for step in steps)}. Is it a loop?")
+            raise InputError(
+                f"The path has more than {MAX_HOPS} hops: {' -> '.join(step.url for step in steps)}. Is it a loop?"
+            )
         step = _step(question, snapshot, recognise, client, relay, url)
         steps.append(step)
         client, relay, url = step.server, step.relay, step.relay.upstream
-    if not any(workload.mesh in ("sidecar", "mixed", "ambient") for workload in (grafana, *(step.server for step in steps))):
+    if not any(
+        workload.mesh in ("sidecar", "mixed", "ambient") for workload in (grafana, *(step.server for step in steps))
+    ):
         raise InputError(
-            f"No workload on the path from {grafana} to {steps[-1].server} is in the mesh: none has an istio-proxy container. "
+            f"No workload on the path from {grafana} to {steps[-1].server} is in the mesh: none has an istio-proxy "
+            "container. "
             "What fails here is not Istio's doing."
         )
     config = mesh.read(
@@ -86,28 +100,41 @@ def _step(
     port = service.port(endpoint.port)
     if port is None:
         offered = ", ".join(str(entry.number) for entry in service.ports) or "none"
-        raise InputError(f"{sender} sends queries to {url}, but Service {namespace}/{name} has no port {endpoint.port} (it has: {offered}).")
+        raise InputError(
+            f"{sender} sends queries to {url}, but Service {namespace}/{name} has no port {endpoint.port} (it has: "
+            f"{offered})."
+        )
     server = _server(snapshot, service)
-    return Step(client, relay, url, endpoint, service, port, server, services, _relay(question, recognise, server, port))
+    return Step(
+        client, relay, url, endpoint, service, port, server, services, _relay(question, recognise, server, port)
+    )
 
 
 def _server(snapshot: Snapshot, service: Service) -> Workload:
     where = f"Service {service.namespace}/{service.name}"
     if not service.selector:
         what = f"is an alias of {service.external_name}" if service.external_name else "has no selector"
-        raise InputError(f"{where} {what}, so the pods behind it cannot be told. Give datasource_url or proxies with a Service that selects pods.")
+        raise InputError(
+            f"{where} {what}, so the pods behind it cannot be told. Give datasource_url or proxies with a Service "
+            "that selects pods."
+        )
     pods = discovery.pods_of(snapshot, service.namespace, dict(service.selector))
     if isinstance(pods, str):
         raise InputError(f"The pods behind {where} cannot be read: {pods}.")
     if not pods:
-        raise InputError(f"{where} selects no pod ({objects.selector_text(service.selector)}): nothing can answer there, mesh or not.")
+        raise InputError(
+            f"{where} selects no pod ({objects.selector_text(service.selector)}): nothing can answer there, mesh or "
+            "not."
+        )
     first = objects.group_by_workload(pods)[0]
     return first._replace(pods=pods)
 
 
 def _relay(question: Question, recognise: Recognise, server: Workload, port: objects.ServicePort) -> Relay:
     """What the server does with a query: as the user says, else as its pods show."""
-    known = next((entry for entry in question.proxies if entry.workload == f"{server.namespace}/{server.name}"), KnownProxy(""))
+    known = next(
+        (entry for entry in question.proxies if entry.workload == f"{server.namespace}/{server.name}"), KnownProxy("")
+    )
     if known.upstream == END_OF_PATH:
         return Relay(server.name, "")
     pod = (server.ready_pods or server.pods)[0]
@@ -115,26 +142,39 @@ def _relay(question: Question, recognise: Recognise, server: Workload, port: obj
     if found is None and not known.upstream:
         images = ", ".join(container.image for container in pod.containers)
         raise InputError(
-            f"What {server} does with a query is not known (image {images}). Say it with proxies: "
-            f"[{{workload: {server.namespace}/{server.name}, upstream: <URL, or {END_OF_PATH} if it answers itself>, host: preserve}}]."
+            f"What {server} does with a query is not known (image {images}). Say it with proxies: [{{workload: "
+            f"{server.namespace}/{server.name}, upstream: <URL, or {END_OF_PATH} if it answers>, host: preserve}}]."
         )
     found = found or Relay(server.name, "")
     if known.upstream or known.host:
         found = found._replace(upstream=known.upstream or found.upstream, host=known.host or found.host, problem="")
     if found.problem:
-        raise InputError(f"{found.kind} in {server}: {found.problem}. Say it with proxies: [{{workload: {server.namespace}/{server.name}, …}}].")
+        raise InputError(
+            f"{found.kind} in {server}: {found.problem}. Say it with proxies: "
+            f"[{{workload: {server.namespace}/{server.name}, …}}]."
+        )
     return found
 
 
 def _in_pod(recognise: Recognise, pod: Pod, port: int) -> Relay | None:
-    """What listens on a port; a relay to another container of the same pod is followed, for it makes no hop in the mesh."""
+    """What listens on a port.
+
+    A relay to another container of the same pod is followed, for it makes no hop in the mesh.
+    """
     found = recognise(pod, port)
     visited = {port}
-    while found and (target := hostnames.endpoint(found.upstream)) and target.host in _THIS_POD and target.port not in visited:
+    while (
+        found
+        and (target := hostnames.endpoint(found.upstream))
+        and target.host in _THIS_POD
+        and target.port not in visited
+    ):
         visited.add(target.port)
         inner = recognise(pod, target.port)
         if inner is None:
-            return found._replace(problem=f"it sends queries to port {target.port} of its own pod, where no known program listens")
+            return found._replace(
+                problem=f"it sends queries to port {target.port} of its own pod, where no known program listens"
+            )
         found = inner if found.host == PRESERVE else inner._replace(host=_host_after(found, ""))
     return found
 
@@ -152,8 +192,13 @@ def _hop(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
     return Hop(step, host, selected, taken, transport.predict(config, step, taken), modes, policy, unknown)
 
 
-def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tuple[tuple[Service, ...], tuple[str, ...]]:
-    """The Services that this Host could mean: those of the server's namespace, and of the namespace that the Host names."""
+def _services_for(
+    config: Mesh, snapshot: Snapshot, step: Step, host: str
+) -> tuple[tuple[Service, ...], tuple[str, ...]]:
+    """The Services that this Host could mean, and what of them could not be read.
+
+    Those of the server's namespace, and of the namespace that the Host names.
+    """
     named = hostnames.service_name(hostnames.without_port(host), step.client.namespace, config.domain)
     if named is None or named[0] == step.service.namespace:
         return step.services, ()

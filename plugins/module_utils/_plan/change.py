@@ -76,8 +76,8 @@ class Field(NamedTuple):
 def patch(kind: str, obj: Object, fields: list[Field], anchors: list[Operation], why: str, waits_for: str) -> Change:
     """A change of some fields of an object that exists.
 
-    anchors: `test` operations that pin what the paths rest on, e.g. that ports[0] is still the port that is meant. They must
-    hold before and after the change.
+    anchors: `test` operations that pin what the paths rest on, e.g. that ports[0] is still the port that is meant. They
+    must hold before and after the change.
     """
     uid = [json_patch.test("/metadata/uid", objects.metadata(obj).get("uid"))]
     forth = [operation for field in fields for operation in json_patch.put(field.path, field.old, field.new)]

@@ -11,14 +11,25 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import ownership, predict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.json_patch import PatchError
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Effect, Ill, Proposal, Remedy, Strategy
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
+    Effect,
+    Ill,
+    Proposal,
+    Remedy,
+    Strategy,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.strategies import (
     destination_rule,
     host_rewrite,
     route_alias,
     service_protocol,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, UNKNOWN, Finding
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import (
+    AT_RISK,
+    BROKEN,
+    UNKNOWN,
+    Finding,
+)
 
 # Least harm first: the cause itself, one client's routes, one client's TLS, all clients' protocol, all clients' HTTP.
 STRATEGIES: tuple[tuple[str, str, Strategy], ...] = (
@@ -36,7 +47,7 @@ Findings = Callable[[Snapshot], tuple[Finding, ...]]
 
 
 def remedies(ill: Ill, path_id: str, findings_of: Findings) -> tuple[Remedy, ...]:
-    """All strategies with their verdicts, those that apply first. Raises NotRead."""
+    """All strategies with their verdicts, those that apply first. Raises NotReadError."""
     found = [_remedy(ill, path_id, findings_of, name, protocol, strategy) for name, protocol, strategy in STRATEGIES]
     # sorted() is stable: the order by harm holds within both groups.
     return tuple(sorted(found, key=lambda remedy: (not remedy.applicable, bool(remedy.consent_needed))))
@@ -49,7 +60,15 @@ def _remedy(ill: Ill, path_id: str, findings_of: Findings, name: str, protocol: 
         return Remedy(name, protocol, False, refusal, (), (), "")
     effects = (*proposal.effects, *_reverts(ill, proposal))
     reason = f"{'; '.join(change.why for change in proposal.changes)}."
-    return Remedy(name, protocol, True, reason[0].upper() + reason[1:], effects, proposal.changes, plan_hash(path_id, name, protocol, proposal.changes))
+    return Remedy(
+        name,
+        protocol,
+        True,
+        reason,
+        effects,
+        proposal.changes,
+        plan_hash(path_id, name, protocol, proposal.changes),
+    )
 
 
 def _does_not_cure(ill: Ill, proposal: Proposal, findings_of: Findings) -> str:
@@ -59,7 +78,9 @@ def _does_not_cure(ill: Ill, proposal: Proposal, findings_of: Findings) -> str:
     except PatchError as error:
         return f"The plan does not fit what was read: {error}."
     known = {(finding.code, finding.hop) for finding in ill.findings}
-    left = [finding for finding in after if finding.status in (BROKEN, AT_RISK) and (finding.code, finding.hop) in known]
+    left = [
+        finding for finding in after if finding.status in (BROKEN, AT_RISK) and (finding.code, finding.hop) in known
+    ]
     new = [finding for finding in after if finding.status in (BROKEN, AT_RISK, UNKNOWN) and finding not in left]
     new = [finding for finding in new if finding.code != _CONSENTED]
     if left:
@@ -86,7 +107,13 @@ def _reverts(ill: Ill, proposal: Proposal) -> list[Effect]:
 def plan_hash(path_id: str, strategy: str, protocol: str, changes: tuple[Change, ...]) -> str:
     """A name for exactly this plan on exactly these objects; versions that only count writes play no part."""
     plain = [
-        [change.action, *change.target._replace(resource_version=""), list(change.patch), change.body, list(change.reverse)]
+        [
+            change.action,
+            *change.target._replace(resource_version=""),
+            list(change.patch),
+            change.body,
+            list(change.reverse),
+        ]
         for change in changes
     ]
     text = json.dumps([path_id, strategy, protocol, plain], sort_keys=True, separators=(",", ":"))

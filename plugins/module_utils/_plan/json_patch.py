@@ -28,7 +28,10 @@ def test(path: str, value: Any) -> Operation:
 
 
 def put(path: str, old: Any, new: Any) -> list[Operation]:
-    """Sets a field from old to new, where None means absent. The old value is tested, so a change by someone else is not overwritten."""
+    """Sets a field from old to new, where None means absent.
+
+    The old value is tested, so a change by someone else is not overwritten.
+    """
     if old == new:
         return []
     if old is None:
@@ -54,7 +57,9 @@ def _apply(obj: Object, operation: Operation) -> None:
     last: Any = int(keys[-1]) if isinstance(parent, list) else keys[-1]
     action = operation["op"]
     if action == "add":
-        parent.insert(last, operation["value"]) if isinstance(parent, list) else parent.__setitem__(last, operation["value"])
+        parent.insert(last, operation["value"]) if isinstance(parent, list) else parent.__setitem__(
+            last, operation["value"]
+        )
         return
     current = _child(parent, keys[-1], operation)
     if action == "test":

@@ -6,7 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Answer,
+    Need,
+    Object,
+    Snapshot,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, ROLLOUT, Change
 
@@ -14,8 +19,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
     """A new snapshot with all changes laid over it. Raises PatchError where a change does not fit what was read."""
     for change in changes:
-        lay = _created if change.action == CREATE else _patched
-        snapshot = snapshot.extended({key: lay(key, answer, change) for key, answer in snapshot.answers().items()})
+        answers = snapshot.answers().items()
+        if change.action == CREATE:
+            snapshot = snapshot.extended({key: _created(key, answer, change) for key, answer in answers})
+        else:
+            snapshot = snapshot.extended({key: _patched(answer, change) for key, answer in answers})
         if change.waits_for == ROLLOUT:
             snapshot = _rolled_out(snapshot, change)
     return snapshot
@@ -27,7 +35,7 @@ def _created(key: str, answer: Answer, change: Change) -> Answer:
     return answer._replace(objects=(*answer.objects, change.body)) if key in shown_by else answer
 
 
-def _patched(key: str, answer: Answer, change: Change) -> Answer:
+def _patched(answer: Answer, change: Change) -> Answer:
     return answer._replace(
         objects=tuple(
             json_patch.apply(obj, list(change.patch)) if objects.metadata(obj).get("uid") == change.target.uid else obj

@@ -65,7 +65,7 @@ class Ill(NamedTuple):
         ]
 
 
-# A strategy looks at what is ill and proposes. It raises NotRead for what it needs to see.
+# A strategy looks at what is ill and proposes. It raises NotReadError for what it needs to see.
 Strategy = Callable[[Ill], Proposal]
 
 

@@ -29,7 +29,8 @@ def version(image: str) -> tuple[int, int, int] | None:
 
 
 def flag(container: Container, name: str) -> str | None:
-    """The value of a command-line flag in any spelling that Go's flag package reads (-x=v, --x=v, --x v); None where absent.
+    """The value of a command-line flag in any spelling that Go's flag package reads (-x=v, --x=v, --x v); None where
+    absent.
 
     The last one wins, as in Go.
     """

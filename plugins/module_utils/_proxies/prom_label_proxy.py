@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """prom-label-proxy: enforces a label on every query and keeps the incoming Host.
 
-Sources: prometheus-community/prom-label-proxy injectproxy/routes.go (a Go reverse proxy that leaves the Host alone, all versions),
-CHANGELOG 0.15.0 and main.go (`--rewrite-host-header-to`; older versions exit 2 on it). Measured: docs/truth-table.md rows 6, 7.
+Sources: prometheus-community/prom-label-proxy injectproxy/routes.go (a Go reverse proxy that leaves the Host alone, all
+versions), CHANGELOG 0.15.0 and main.go (`--rewrite-host-header-to`; older versions exit 2 on it). Measured: docs/truth-
+table.md rows 6, 7.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PROGRAM = "/bin/prom-label-proxy"
 def recognise(container: Container) -> bool:
     if program.repository(container.image).endswith(KIND):
         return True
-    return program.flag(container, "insecure-listen-address") is not None and program.flag(container, "label") is not None
+    return (
+        program.flag(container, "insecure-listen-address") is not None and program.flag(container, "label") is not None
+    )
 
 
 def listens(container: Container, port: int) -> bool:

@@ -10,7 +10,12 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.a
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, Finding, Rule
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import (
+    AT_RISK,
+    BROKEN,
+    Finding,
+    Rule,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All rules, sorted by code. Codes are stable and never reused.
 
-QP1xx routing · QP2xx client TLS · QP3xx server and sidecars · QP4xx protocol · QP5xx policy and tenants · QP6xx surroundings ·
-QP9xx the diagnosis itself.
-An explicit list: AnsiballZ ships only what is imported by name.
+QP1xx routing · QP2xx client TLS · QP3xx server and sidecars · QP4xx protocol · QP5xx policy and tenants · QP6xx
+surroundings · QP9xx the diagnosis itself. An explicit list: AnsiballZ ships only what is imported by name.
 """
 
 from __future__ import annotations

@@ -6,10 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization, inbound, mesh, protocol
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    authorization,
+    inbound,
+    mesh,
+    protocol,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import PERMISSIVE, STRICT
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import (
+    PERMISSIVE,
+    STRICT,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome, testimony
@@ -52,15 +60,24 @@ class Judgement(NamedTuple):
 
 
 def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
-    """Raises NotRead until the logs and policies that matter are read."""
+    """Raises NotReadError until the logs and policies that matter are read."""
     case = Case(path, _testimonies(question, snapshot, path), _policy_effects(snapshot, path))
     found = [finding for rule in RULES for finding in rule.check(case)]
-    found.sort(key=lambda finding: (SEVERITY.index(finding.status), finding.hop if finding.hop >= 0 else len(path.hops), finding.code))
+    found.sort(
+        key=lambda finding: (
+            SEVERITY.index(finding.status),
+            finding.hop if finding.hop >= 0 else len(path.hops),
+            finding.code,
+        )
+    )
     return Judgement(_verdict(case, found), tuple(found), case.testimonies)
 
 
 def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int, Testimony]:
-    """The logs are read where a request fails or is exposed; on a sound path the last hop stands for all: it carries every query."""
+    """The logs are read where a request fails or is exposed.
+
+    On a sound path the last hop stands for all: it carries every query.
+    """
     suspect = [index for index, hop in enumerate(path.hops) if outcome.of_hop(hop).kind != outcome.OK]
     heard = suspect or [len(path.hops) - 1]
     if question.read_logs:
@@ -85,7 +102,9 @@ def _verdict(case: Case, found: list[Finding]) -> Verdict:
     doubts = [finding for finding in found if finding.status == UNKNOWN]
     contradiction = next((finding for finding in doubts if finding.code == "QP901"), None)
     if contradiction is not None:
-        return Verdict(INCONCLUSIVE, contradiction.code, contradiction.summary, CONTRADICTED, _under(case, contradiction))
+        return Verdict(
+            INCONCLUSIVE, contradiction.code, contradiction.summary, CONTRADICTED, _under(case, contradiction)
+        )
     confirmed = worst is not None and _confirmed(case, worst)
     if doubts and not confirmed:
         return Verdict(INCONCLUSIVE, doubts[0].code, doubts[0].summary, PREDICTED, _under(case, doubts[0]))

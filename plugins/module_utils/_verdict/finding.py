@@ -34,7 +34,8 @@ class Rule(NamedTuple):
 class Finding(NamedTuple):
     """status: broken (queries fail now), at_risk (they pass, but would fail or are unprotected), unknown, notice.
 
-    where: the hop or object, e.g. `prom-label-proxy -> prometheus:9090`. hop: its index on the path, -1 for the whole path.
+    where: the hop or object, e.g. `prom-label-proxy -> prometheus:9090`. hop: its index on the path, -1 for the whole
+    path.
     """
 
     code: str

@@ -20,7 +20,10 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     UNKNOWN,
     Hop,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import DISABLE, STRICT
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import (
+    DISABLE,
+    STRICT,
+)
 
 OK, FAILS, EXPOSED, UNTOLD = "ok", "fails", "exposed", "unknown"
 
@@ -59,9 +62,17 @@ def _transported(transport: str, mode: str | None) -> Outcome:
             return Outcome(OK, "plaintext to a server outside the mesh")
         return Outcome(FAILS, f"{transport} to a server that has no sidecar to end it")
     if transport == MTLS:
-        return Outcome(OK, "mTLS") if mode != DISABLE else Outcome(FAILS, "mTLS to a port whose sidecar accepts only plaintext")
+        return (
+            Outcome(OK, "mTLS")
+            if mode != DISABLE
+            else Outcome(FAILS, "mTLS to a port whose sidecar accepts only plaintext")
+        )
     if transport == TLS:
         return Outcome(FAILS, "TLS without a workload certificate: the server's sidecar ends the handshake")
     if mode == STRICT:
-        return Outcome(FAILS, "the server's sidecar has no filter chain for plaintext (NR filter_chain_not_found) and resets; the user sees 503")
+        return Outcome(
+            FAILS,
+            "the server's sidecar has no filter chain for plaintext (NR filter_chain_not_found) and resets; the user "
+            "sees 503",
+        )
     return Outcome(EXPOSED, "accepted unencrypted and unauthenticated: 200, and the fault stays hidden")

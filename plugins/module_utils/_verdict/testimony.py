@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The second witness: what the access logs of both sidecars say about a hop.
 
-Only lines that are newer than the configuration they are compared with count; an older line tells about a mesh that is gone.
+Only lines that are newer than the configuration they are compared with count; an older line tells about a mesh that is
+gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import settings_need
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import SIDECAR_CONTAINER, Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import (
+    SIDECAR_CONTAINER,
+    Workload,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import (
     BLOCKED,
     DYNAMIC_DNS,
@@ -33,7 +37,8 @@ PODS_READ = 2
 PUSH = timedelta(seconds=3)
 
 HOW_TO_ENABLE = (
-    "turn them on with a Telemetry resource (spec.accessLogging: [{providers: [{name: envoy}]}]) or meshConfig.accessLogFile: /dev/stdout"
+    "turn them on with a Telemetry resource (spec.accessLogging: [{providers: [{name: envoy}]}]) or "
+    "meshConfig.accessLogFile: /dev/stdout"
 )
 
 
@@ -61,12 +66,16 @@ def needs(hop: Hop) -> tuple[Need, ...]:
 
 
 def hear(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> Testimony:
-    """What the logs say about a hop. Raises NotRead."""
+    """What the logs say about a hop. Raises NotReadError."""
     if not question.read_logs:
         return Testimony(problem="access logs were not asked for (read_logs)")
     wanted = needs(hop)
     answers = snapshot.require(*wanted)
-    problems = [f"{need.namespace}/{need.name}: {answer.problem}" for need, answer in zip(wanted, answers, strict=True) if answer.problem]
+    problems = [
+        f"{need.namespace}/{need.name}: {answer.problem}"
+        for need, answer in zip(wanted, answers, strict=True)
+        if answer.problem
+    ]
     since = _settled(question, snapshot, path, hop)
     client = [record for need in _log_needs(hop.step.client) for record in _records(snapshot, need, since)]
     server = [record for need in _log_needs(hop.step.server) for record in _records(snapshot, need, since)]
@@ -114,7 +123,11 @@ def _partner(record: Record, server: Iterable[Record]) -> Record | None:
 
 
 def _route(record: Record, hop: Hop) -> str:
-    by_cluster = {"PassthroughCluster": PASSTHROUGH, "AllowAnyDynamicDNSCluster": DYNAMIC_DNS, "BlackHoleCluster": BLOCKED}
+    by_cluster = {
+        "PassthroughCluster": PASSTHROUGH,
+        "AllowAnyDynamicDNSCluster": DYNAMIC_DNS,
+        "BlackHoleCluster": BLOCKED,
+    }
     if record.route == "block_all":
         return BLOCKED
     if record.cluster in by_cluster:
@@ -143,7 +156,9 @@ def _silence(hop: Hop, problems: list[str], anything: list[Record]) -> str:
         return "a TCP connection is logged when it closes, and none has closed since the configuration last changed"
     if anything:
         return "no request has passed this hop since the configuration last changed"
-    return f"the sidecars have logged no request since the configuration last changed; if they never do, {HOW_TO_ENABLE}"
+    return (
+        f"the sidecars have logged no request since the configuration last changed; if they never do, {HOW_TO_ENABLE}"
+    )
 
 
 def _settled(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> datetime | None:
@@ -152,9 +167,17 @@ def _settled(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> da
     rests_on = [
         hop.step.service.object,
         *snapshot.ask(settings_need(question)).objects,
-        *(obj for obj in path.mesh.of("PeerAuthentication") if objects.namespace(obj) in (server, path.mesh.root_namespace)),
+        *(
+            obj
+            for obj in path.mesh.of("PeerAuthentication")
+            if objects.namespace(obj) in (server, path.mesh.root_namespace)
+        ),
         *(obj for obj in path.mesh.of("Sidecar") if objects.namespace(obj) in (client, path.mesh.root_namespace)),
-        *(obj for obj in path.mesh.of("VirtualService") if objects.reference("VirtualService", obj) == hop.route.source),
+        *(
+            obj
+            for obj in path.mesh.of("VirtualService")
+            if objects.reference("VirtualService", obj) == hop.route.source
+        ),
         *([hop.transport.rule] if hop.transport.rule else []),
     ]
     times = [moment for obj in rests_on for moment in _changes(obj)]

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A DestinationRule that lets the client's sidecar speak Istio's mTLS to the upstream.
 
-It cures a client that is told not to (QP201, QP202, QP203). It cannot cure a foreign Host: PassthroughCluster takes no rule.
-Measured: docs/truth-table.md rows 10 (no effect on a foreign Host), 11c, 12-ok.
+It cures a client that is told not to (QP201, QP202, QP203). It cannot cure a foreign Host: PassthroughCluster takes no
+rule. Measured: docs/truth-table.md rows 10 (no effect on a foreign Host), 11c, 12-ok.
 """
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import destination_rule, hostnames, objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    destination_rule,
+    hostnames,
+    objects,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import HOST_CODES, Effect, Ill, Proposal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
+    HOST_CODES,
+    Effect,
+    Ill,
+    Proposal,
+)
 
 CODES = ("QP201", "QP202", "QP203")
 ISTIO_MUTUAL = {"mode": "ISTIO_MUTUAL"}
@@ -22,7 +31,8 @@ def propose(ill: Ill) -> Proposal:
     if not troubled:
         if ill.hops(HOST_CODES):
             return Proposal(
-                "A DestinationRule cannot cure a foreign Host: the request leaves through PassthroughCluster, which belongs to no "
+                "A DestinationRule cannot cure a foreign Host: the request leaves through PassthroughCluster, which "
+                "belongs to no "
                 "Service and takes no DestinationRule (measured)."
             )
         return Proposal("No client on this path is told not to speak mTLS.")
@@ -38,7 +48,10 @@ def propose(ill: Ill) -> Proposal:
             text = f"Every client that uses {changes[-1].target} speaks Istio's mTLS to {hop.step.service.name}."
         else:
             changes.append(_add(ill, hop, rule))
-            text = f"A rule for {hop.step.service.name} alone is added; it takes precedence over wider ones of its namespace."
+            text = (
+                f"A rule for {hop.step.service.name} alone is added; it takes precedence over wider ones of its "
+                "namespace."
+            )
         effects.append(Effect("speaks_mtls", str(changes[-1].target), text))
     return Proposal(changes=tuple(changes), effects=tuple(effects))
 
@@ -46,7 +59,10 @@ def propose(ill: Ill) -> Proposal:
 def _correct(hop: Hop, rule: Object) -> change.Change:
     """Sets the very field that disables mTLS, or adds it where the rule says nothing."""
     policy = objects.spec(rule).get("trafficPolicy")
-    why = f"the DestinationRule that {hop.step.client.name}'s sidecar uses for {hop.step.service.name} asks for Istio's mTLS"
+    why = (
+        f"the DestinationRule that {hop.step.client.name}'s sidecar uses for {hop.step.service.name} asks for "
+        "Istio's mTLS"
+    )
     at = hop.transport.setting.at or "spec.trafficPolicy.tls"
     if not policy:
         field = change.Field("/spec/trafficPolicy", policy, {"tls": ISTIO_MUTUAL}, "spec.trafficPolicy")
@@ -69,7 +85,10 @@ def _value(rule: Object, path: str) -> object:
 
 
 def _add(ill: Ill, hop: Hop, wider: Object | None) -> change.Change:
-    """A rule for this host alone, where the wider rule stands (the first namespace with any match wins), else beside the Service."""
+    """A rule for this host alone.
+
+    It stands where the wider rule does (the first namespace with any match wins), else beside the Service.
+    """
     host = hostnames.fqdn(hop.step.service, ill.path.mesh.domain)
     namespace = objects.namespace(wider) if wider else hop.step.service.namespace
     body = {

@@ -12,25 +12,34 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import HOST_CODES, Effect, Ill, Proposal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
+    HOST_CODES,
+    Effect,
+    Ill,
+    Proposal,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies import program, prom_label_proxy
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 def propose(ill: Ill) -> Proposal:
-    """Raises NotRead."""
+    """Raises NotReadError."""
     troubled = ill.hops(HOST_CODES)
     if not troubled:
         return Proposal("No hop fails because of its Host.")
-    index, hop, _ = troubled[0]
+    _, hop, _ = troubled[0]
     relay = hop.step.client_relay
     if relay is None:
-        return Proposal(f"{hop.step.client} derives its Host from the data source's URL; there is no proxy whose Host could be set.")
+        return Proposal(
+            f"{hop.step.client} derives its Host from the data source's URL; there is no proxy whose Host could be set."
+        )
     if relay.kind != prom_label_proxy.KIND:
         return Proposal(f"How to set the Host that {relay.kind} in {hop.step.client} sends is not known here.")
     if hop.step.client.kind not in WORKLOADS:
-        return Proposal(f"{hop.step.client} belongs to a {hop.step.client.kind}; set --{prom_label_proxy.HOST_FLAG} there.")
+        return Proposal(
+            f"{hop.step.client} belongs to a {hop.step.client.kind}; set --{prom_label_proxy.HOST_FLAG} there."
+        )
     unable = _unable(ill, hop, relay.container)
     if unable:
         return Proposal(unable)
@@ -42,7 +51,10 @@ def propose(ill: Ill) -> Proposal:
 
 
 def _unable(ill: Ill, hop: Hop, container_name: str) -> str:
-    """Why the running program cannot do it; "" where it can. What the program itself says counts more than its image's tag."""
+    """Why the running program cannot do it; "" where it can.
+
+    What the program itself says counts more than its image's tag.
+    """
     pod = (hop.step.client.ready_pods or hop.step.client.pods)[0]
     container = next(entry for entry in pod.containers if entry.name == container_name)
     command = (prom_label_proxy.program_path(container),)
@@ -51,15 +63,22 @@ def _unable(ill: Ill, hop: Hop, container_name: str) -> str:
     if not usage.problem:
         if prom_label_proxy.HOST_FLAG in usage.text:
             return ""
-        return f"{_running(container)} has no flag --{prom_label_proxy.HOST_FLAG} (it came with {since}); upgrade the image first."
+        return (
+            f"{_running(container)} has no flag --{prom_label_proxy.HOST_FLAG} (it came with {since}); upgrade the "
+            "image first."
+        )
     version = program.version(container.image)
     if version is None:
         return (
-            f"Whether {container.image} knows --{prom_label_proxy.HOST_FLAG} (since {since}) cannot be told: its tag is no version, and "
+            f"Whether {container.image} knows --{prom_label_proxy.HOST_FLAG} (since {since}) cannot be told: its tag "
+            "is no version, and "
             f"its usage could not be asked ({usage.problem})."
         )
     if version < prom_label_proxy.HOST_FLAG_SINCE:
-        return f"{_running(container)} has no flag --{prom_label_proxy.HOST_FLAG} (it came with {since}); upgrade the image first."
+        return (
+            f"{_running(container)} has no flag --{prom_label_proxy.HOST_FLAG} (it came with {since}); upgrade the "
+            "image first."
+        )
     return ""
 
 
@@ -89,7 +108,9 @@ def _patch(ill: Ill, hop: Hop, container_name: str, workload: Object) -> Proposa
     return Proposal(
         changes=(step,),
         effects=(
-            Effect("restarts", str(step.target), f"{step.target} rolls out again ({pods} pod{'s' if pods != 1 else ''})."),
+            Effect(
+                "restarts", str(step.target), f"{step.target} rolls out again ({pods} pod{'s' if pods != 1 else ''})."
+            ),
             Effect(
                 "adds_headers",
                 str(step.target),

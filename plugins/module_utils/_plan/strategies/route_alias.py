@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A VirtualService tells the proxy's sidecar, and no other, where requests with the foreign Host belong.
 
-It must list the upstream's own host too (else istiod ignores it on this port), match the port (else it hijacks the proxy's own
-port: a tenant leak that answers 200), and match the source (else other clients are let through as well).
+It must list the upstream's own host too (else istiod ignores it on this port), match the port (else it hijacks the
+proxy's own port: a tenant leak that answers 200), and match the source (else other clients are let through as well).
 Measured: docs/truth-table.md rows 9 (works), 9b2, 9c, 9d (what goes wrong without each).
 """
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import hostnames, objects, virtual_service
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    hostnames,
+    objects,
+    virtual_service,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import HOST_CODES, Effect, Ill, Proposal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
+    HOST_CODES,
+    Effect,
+    Ill,
+    Proposal,
+)
 
 
 def propose(ill: Ill) -> Proposal:
@@ -25,13 +34,17 @@ def propose(ill: Ill) -> Proposal:
     host = hostnames.without_port(hop.host)
     if "." not in host:
         return Proposal(
-            f"Host {host!r} has no dot, and a VirtualService takes such a name for {host}.{hop.step.client.namespace}: it cannot be "
+            f"Host {host!r} has no dot, and a VirtualService takes such a name for "
+            f"{host}.{hop.step.client.namespace}: it cannot be "
             "routed as it is. Use a longer name in the data source's URL, or another strategy."
         )
     own = hostnames.fqdn(hop.step.service, ill.path.mesh.domain)
     taken = _already_routed(ill, {own, host})
     if taken:
-        return Proposal(f"{taken} already routes one of these hosts, and Istio takes one VirtualService per host; add the alias there.")
+        return Proposal(
+            f"{taken} already routes one of these hosts, and Istio takes one VirtualService per host; add the alias "
+            "there."
+        )
     body = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -48,7 +61,9 @@ def propose(ill: Ill) -> Proposal:
             ],
         },
     }
-    why = f"{hop.step.client.name}'s sidecar routes Host {host} on port {hop.step.port.number} to {hop.step.service.name}"
+    why = (
+        f"{hop.step.client.name}'s sidecar routes Host {host} on port {hop.step.port.number} to {hop.step.service.name}"
+    )
     labels = objects.selector_text(client_selector)
     return Proposal(
         changes=(change.create(body, why),),
@@ -56,7 +71,8 @@ def propose(ill: Ill) -> Proposal:
             Effect(
                 "routes_host",
                 f"VirtualService/{hop.step.client.namespace}/{_name(hop)}",
-                f"Every pod in {hop.step.client.namespace} with {labels} has these hosts on port {hop.step.port.number} routed to "
+                f"Every pod in {hop.step.client.namespace} with {labels} has these hosts on port "
+                f"{hop.step.port.number} routed to "
                 f"{hop.step.service.name}; no other client is touched.",
             ),
         ),
@@ -68,7 +84,10 @@ def _name(hop: Hop) -> str:
 
 
 def _spellings(host: str, hop: Hop, domain: str) -> list[str]:
-    """The Host, and its other spellings with a dot: a host that only a VirtualService names has no aliases of its own."""
+    """The Host, and its other spellings with a dot.
+
+    A host that only a VirtualService names has no aliases of its own.
+    """
     named = hostnames.service_name(host, hop.step.client.namespace, domain)
     if named is None:
         return [host]

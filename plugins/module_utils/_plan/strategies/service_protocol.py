@@ -1,31 +1,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The upstream's Service port is declared so that its address, not the Host, chooses the cluster.
 
-`tcp` takes HTTP away from every client of the port, and with it what AuthorizationPolicies can see. `auto` is an appProtocol that
-Istio does not know, so that Envoy sniffs: HTTP stays for clients that announce it. The annotation that circulates for this is read
-by nothing. Measured: docs/truth-table.md rows 1 (the annotation), 2 and 4 (appProtocol), 19 (policies).
+`tcp` takes HTTP away from every client of the port, and with it what AuthorizationPolicies can see. `auto` is an
+appProtocol that Istio does not know, so that Envoy sniffs: HTTP stays for clients that announce it. The annotation that
+circulates for this is read by nothing. Measured: docs/truth-table.md rows 1 (the annotation), 2 and 4 (appProtocol), 19
+(policies).
 """
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization, inbound, mesh, objects, protocol
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    authorization,
+    inbound,
+    mesh,
+    objects,
+    protocol,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import HOST_CODES, Effect, Ill, Proposal
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.rules.qp401_unread_annotation import ANNOTATION
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
+    HOST_CODES,
+    Effect,
+    Ill,
+    Proposal,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.rules.qp401_unread_annotation import (
+    ANNOTATION,
+)
 
-# Istio knows no such protocol, so the port is sniffed; Kubernetes wants a prefixed name for what is not an IANA service name.
+# Istio knows no such protocol, so the port is sniffed; Kubernetes wants a prefixed name for what is not an IANA service
+# name.
 AUTO_VALUE = "istio-remediation.meshops/auto"
 TCP_VALUE = "tcp"
 
 
 def propose_auto(ill: Ill) -> Proposal:
-    """Raises NotRead."""
+    """Raises NotReadError."""
     return _propose(ill, AUTO_VALUE)
 
 
 def propose_tcp(ill: Ill) -> Proposal:
-    """Raises NotRead."""
+    """Raises NotReadError."""
     return _propose(ill, TCP_VALUE)
 
 
@@ -35,7 +51,10 @@ def _propose(ill: Ill, value: str) -> Proposal:
         return Proposal("No hop fails because of its Host.")
     _, hop, _ = troubled[0]
     if hop.protocol.kind != protocol.HTTP:
-        return Proposal(f"Port {hop.step.port.number} of Service {hop.step.service.name} is {hop.protocol.kind} already ({hop.protocol.why}).")
+        return Proposal(
+            f"Port {hop.step.port.number} of Service {hop.step.service.name} is {hop.protocol.kind} already "
+            f"({hop.protocol.why})."
+        )
     policies, problems = mesh.collect(ill.snapshot, authorization.needs(ill.path.mesh, hop.step.server))
     if problems:
         return Proposal(f"What this would do to policies cannot be told: {'; '.join(problems)}.")
@@ -49,7 +68,10 @@ def _change(ill: Ill, hop: Hop, value: str) -> change.Change:
     number = hop.step.port.number
     fields = [
         change.Field(
-            json_patch.pointer(*where, "appProtocol"), hop.step.port.app_protocol, value, f"spec.ports[{number}].appProtocol"
+            json_patch.pointer(*where, "appProtocol"),
+            hop.step.port.app_protocol,
+            value,
+            f"spec.ports[{number}].appProtocol",
         )
     ]
     if ill.options.annotate and value == TCP_VALUE:
@@ -59,17 +81,19 @@ def _change(ill: Ill, hop: Hop, value: str) -> change.Change:
     return change.patch("Service", obj, fields, [anchor], why, change.PUSH)
 
 
-def _annotation(obj: objects.Object) -> list[change.Field]:
+def _annotation(obj: Object) -> list[change.Field]:
     """The annotation that Istio does not read, for tools that look for it."""
     annotations = objects.metadata(obj).get("annotations")
     label = f"metadata.annotations[{ANNOTATION}]"
     if not annotations:
-        return [change.Field(json_patch.pointer("metadata", "annotations"), annotations, {ANNOTATION: TCP_VALUE}, label)]
+        return [
+            change.Field(json_patch.pointer("metadata", "annotations"), annotations, {ANNOTATION: TCP_VALUE}, label)
+        ]
     path = json_patch.pointer("metadata", "annotations", ANNOTATION)
     return [change.Field(path, annotations.get(ANNOTATION), TCP_VALUE, label)]
 
 
-def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[objects.Object, ...]) -> tuple[Effect, ...]:
+def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[Object, ...]) -> tuple[Effect, ...]:
     service, number = hop.step.service, hop.step.port.number
     named = f"Service/{service.namespace}/{service.name}"
     deciding, _ = inbound.deciding(hop.step)
@@ -79,7 +103,8 @@ def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[objects.Object, ...
             Effect(
                 "loses_l7",
                 named,
-                f"Every client of {service.name}:{number} loses HTTP routing, retries, per-request metrics and access logs on this port.",
+                f"Every client of {service.name}:{number} loses HTTP routing, retries, per-request metrics and "
+                "access logs on this port.",
             )
         )
     if deciding != service:
@@ -93,10 +118,13 @@ def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[objects.Object, ...
         return tuple(found)
     for effect in authorization.on_tcp(ill.path.mesh, hop.step.server, policies):
         if value == TCP_VALUE:
-            found.append(Effect(effect.effect, effect.policy, f"On new connections, {effect.text}.", needs_consent=True))
+            found.append(
+                Effect(effect.effect, effect.policy, f"On new connections, {effect.text}.", needs_consent=True)
+            )
         else:
             text = (
-                f"{effect.policy} keeps its meaning only for clients whose sidecar announces HTTP by ALPN, as Istio's own proxy does; "
+                f"{effect.policy} keeps its meaning only for clients whose sidecar announces HTTP by ALPN, as "
+                "Istio's own proxy does; "
                 f"for others {effect.text}."
             )
             found.append(Effect(f"unless_alpn_{effect.effect}", effect.policy, text, needs_consent=True))

@@ -13,11 +13,19 @@ RULE = Rule(
     code="QP102",
     title="Host that names no Service on the upstream's port, blocked by REGISTRY_ONLY",
     pattern="As QP101, in a mesh (or under a Sidecar resource) whose outboundTrafficPolicy is REGISTRY_ONLY.",
-    why="The catch-all virtual host is `block_all` in place of `allow_any`: the client's sidecar answers 502 with an empty body itself. "
-    "Nothing reaches the server, so its log shows nothing, under STRICT and PERMISSIVE alike.",
-    evidence="Client sidecar: `502 - direct_response … block_all` with the foreign Host as authority. Server sidecar: no line.",
+    why=(
+        "The catch-all virtual host is `block_all` in place of `allow_any`: the client's sidecar answers 502 with "
+        "an empty body itself. Nothing reaches the server, so its log shows nothing, under STRICT and PERMISSIVE "
+        "alike."
+    ),
+    evidence=(
+        "Client sidecar: `502 - direct_response … block_all` with the foreign Host as authority. Server sidecar: no "
+        "line."
+    ),
     fix="The same as for QP101. Opening the outbound policy would only turn this into QP101.",
-    source="istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:855-872. Measured: docs/truth-table.md row 0c.",
+    source=(
+        "istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:855-872. Measured: docs/truth-table.md row 0c."
+    ),
 )
 
 

@@ -12,12 +12,27 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 RULE = Rule(
     code="QP103",
     title="Host that names another Service with the same port",
-    pattern="The Host that a proxy keeps is a name of a Service which also has the upstream's port number, e.g. the proxy's own metrics port.",
-    why="The route table of a port is searched by Host; the address that was dialled does not count. The request goes, with mTLS and "
-    "often with status 200, to the wrong server: to the proxy itself, in a loop, or to another Prometheus.",
-    evidence="Client sidecar: cluster `outbound|<port>||<other service>`. No 503, no PassthroughCluster; the body is not the expected one.",
-    fix="Let the proxy send the upstream's own name as Host (`host_rewrite`), or route that Host for that client (`route_alias`).",
-    source="istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:341-347, 593-597. Measured: docs/truth-table.md row 17.",
+    pattern=(
+        "The Host that a proxy keeps is a name of a Service which also has the upstream's port number, e.g. the "
+        "proxy's own metrics port."
+    ),
+    why=(
+        "The route table of a port is searched by Host; the address that was dialled does not count. The request "
+        "goes, with mTLS and often with status 200, to the wrong server: to the proxy itself, in a loop, or to "
+        "another Prometheus."
+    ),
+    evidence=(
+        "Client sidecar: cluster `outbound|<port>||<other service>`. No 503, no PassthroughCluster; the body is not "
+        "the expected one."
+    ),
+    fix=(
+        "Let the proxy send the upstream's own name as Host (`host_rewrite`), or route that Host for that client "
+        "(`route_alias`)."
+    ),
+    source=(
+        "istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:341-347, 593-597. Measured: "
+        "docs/truth-table.md row 17."
+    ),
 )
 
 

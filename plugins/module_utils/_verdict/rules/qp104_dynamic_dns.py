@@ -13,10 +13,19 @@ RULE = Rule(
     code="QP104",
     title="Host that names no Service on the upstream's port, resolved by ALLOW_ANY_DYNAMIC_DNS",
     pattern="As QP101, in a mesh (1.31 or later) whose outboundTrafficPolicy is ALLOW_ANY_DYNAMIC_DNS.",
-    why="The catch-all sends the request to the address that the Host resolves to: back to the proxy that kept it, not to the upstream.",
-    evidence="Client sidecar: cluster `AllowAnyDynamicDNSCluster`, route `allow_any_dynamic_dns`. The upstream's sidecar: no line.",
+    why=(
+        "The catch-all sends the request to the address that the Host resolves to: back to the proxy that kept it, "
+        "not to the upstream."
+    ),
+    evidence=(
+        "Client sidecar: cluster `AllowAnyDynamicDNSCluster`, route `allow_any_dynamic_dns`. The upstream's "
+        "sidecar: no line."
+    ),
     fix="The same as for QP101.",
-    source="istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:789-813, releasenotes/notes/allow-any-dynamic-dns.yaml.",
+    source=(
+        "istio/istio release-1.31 pilot/pkg/networking/core/httproute.go:789-813, "
+        "releasenotes/notes/allow-any-dynamic-dns.yaml."
+    ),
 )
 
 
@@ -24,7 +33,8 @@ def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
         if hop.route.kind == DYNAMIC_DNS:
             summary = (
-                f"{hop.step.client.name} means {hop.step.service.name}:{hop.step.port.number}, but its sidecar resolves "
+                f"{hop.step.client.name} means {hop.step.service.name}:{hop.step.port.number}, but its sidecar "
+                "resolves "
                 f"Host {hop.host!r} and sends the request there."
             )
             yield finding(RULE, case, index, status, summary, (hop.route.why,))

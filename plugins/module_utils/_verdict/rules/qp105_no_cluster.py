@@ -23,5 +23,8 @@ RULE = Rule(
 def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
         if hop.route.kind == NO_CLUSTER:
-            summary = f"{hop.step.client.name}'s requests to {hop.step.service.name} are routed to a cluster that does not exist."
+            summary = (
+                f"{hop.step.client.name}'s requests to {hop.step.service.name} are routed to a cluster that does not "
+                "exist."
+            )
             yield finding(RULE, case, index, status, summary, (hop.route.why,))

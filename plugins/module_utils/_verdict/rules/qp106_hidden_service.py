@@ -12,10 +12,16 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 RULE = Rule(
     code="QP106",
     title="Sidecar resource that hides the upstream from its client",
-    pattern="The Sidecar resource that applies to the client does not list the upstream's Service among its egress hosts.",
-    why="The client's sidecar has neither listener nor cluster for the Service, so the connection leaves through PassthroughCluster in "
-    "plaintext, and a STRICT server resets it.",
-    evidence="Client sidecar: cluster PassthroughCluster and the right Host. Server sidecar: `0 NR filter_chain_not_found`.",
+    pattern=(
+        "The Sidecar resource that applies to the client does not list the upstream's Service among its egress hosts."
+    ),
+    why=(
+        "The client's sidecar has neither listener nor cluster for the Service, so the connection leaves through "
+        "PassthroughCluster in plaintext, and a STRICT server resets it."
+    ),
+    evidence=(
+        "Client sidecar: cluster PassthroughCluster and the right Host. Server sidecar: `0 NR filter_chain_not_found`."
+    ),
     fix="Add the Service to `egress.hosts` of that Sidecar resource.",
     source="istio/istio release-1.31 pilot/pkg/model/sidecar.go:590-619.",
 )
@@ -24,5 +30,8 @@ RULE = Rule(
 def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
         if hop.route.kind == PASSTHROUGH and hop.route.name != "allow_any":
-            summary = f"{hop.route.source} hides {hop.step.service.name} from {hop.step.client.name}, whose sidecar sends plaintext."
+            summary = (
+                f"{hop.route.source} hides {hop.step.service.name} from {hop.step.client.name}, whose sidecar sends "
+                "plaintext."
+            )
             yield finding(RULE, case, index, status, summary, (hop.route.why,))

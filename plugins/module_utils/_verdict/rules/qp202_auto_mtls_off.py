@@ -11,12 +11,22 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 RULE = Rule(
     code="QP202",
     title="mesh without auto mTLS and without a DestinationRule that asks for it",
-    pattern="`meshConfig.enableAutoMtls: false`, and no DestinationRule sets `tls.mode: ISTIO_MUTUAL` for the upstream.",
-    why="Without auto mTLS a sidecar speaks plaintext to every Service for which no DestinationRule says otherwise. Every hop of the path "
-    "is hit, the first one too.",
-    evidence="Client sidecar: cluster `outbound|<port>||<upstream>` with flag UC. Server sidecar: `0 NR filter_chain_not_found`.",
+    pattern=(
+        "`meshConfig.enableAutoMtls: false`, and no DestinationRule sets `tls.mode: ISTIO_MUTUAL` for the upstream."
+    ),
+    why=(
+        "Without auto mTLS a sidecar speaks plaintext to every Service for which no DestinationRule says otherwise. "
+        "Every hop of the path is hit, the first one too."
+    ),
+    evidence=(
+        "Client sidecar: cluster `outbound|<port>||<upstream>` with flag UC. Server sidecar: `0 NR "
+        "filter_chain_not_found`."
+    ),
     fix="A DestinationRule with `mode: ISTIO_MUTUAL` for each upstream (strategy `destination_rule`), or auto mTLS.",
-    source="istio/istio release-1.31 pilot/pkg/networking/core/cluster_traffic_policy.go:63-66. Measured: docs/truth-table.md rows 11, 11c.",
+    source=(
+        "istio/istio release-1.31 pilot/pkg/networking/core/cluster_traffic_policy.go:63-66. Measured: "
+        "docs/truth-table.md rows 11, 11c."
+    ),
 )
 
 

@@ -12,8 +12,14 @@ RULE = Rule(
     code="QP203",
     title="PeerAuthentication DISABLE from which clients infer plaintext",
     pattern="The namespace's (or the mesh's) PeerAuthentication is DISABLE, or a port's is.",
-    why="Clients infer from the namespace and mesh policies whether to speak mTLS; a workload's STRICT policy does not reach them.",
-    evidence="Client sidecar: cluster `outbound|<port>||<upstream>` with flag UC. Server sidecar: `0 NR filter_chain_not_found`.",
+    why=(
+        "Clients infer from the namespace and mesh policies whether to speak mTLS; a workload's STRICT policy does "
+        "not reach them."
+    ),
+    evidence=(
+        "Client sidecar: cluster `outbound|<port>||<upstream>` with flag UC. Server sidecar: `0 NR "
+        "filter_chain_not_found`."
+    ),
     fix="Take the DISABLE away. Until then a DestinationRule with ISTIO_MUTUAL for the upstream works.",
     source="istio/istio release-1.31 pilot/pkg/model/push_context.go:2569-2609.",
 )

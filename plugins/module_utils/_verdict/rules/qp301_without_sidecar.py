@@ -11,11 +11,18 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 RULE = Rule(
     code="QP301",
     title="hop with a sidecar on one side only",
-    pattern="The client's pods have no istio-proxy container, or the server's pods lack the label `security.istio.io/tlsMode: istio`.",
-    why="Without a sidecar a client speaks plaintext; without the label clients take the server for one without a sidecar. A STRICT server "
-    "resets such connections.",
-    evidence="Server sidecar: `0 NR filter_chain_not_found` from the client's address; no line at the client, or cluster "
-    "`outbound|<port>||<upstream>` with flag UC.",
+    pattern=(
+        "The client's pods have no istio-proxy container, or the server's pods lack the label "
+        "`security.istio.io/tlsMode: istio`."
+    ),
+    why=(
+        "Without a sidecar a client speaks plaintext; without the label clients take the server for one without a "
+        "sidecar. A STRICT server resets such connections."
+    ),
+    evidence=(
+        "Server sidecar: `0 NR filter_chain_not_found` from the client's address; no line at the client, or cluster "
+        "`outbound|<port>||<upstream>` with flag UC."
+    ),
     fix="Inject the sidecar: label the namespace or the pod template, then restart the workload.",
     source="istio/istio release-1.31 pilot/pkg/model/service.go:2075-2082; https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/.",
 )

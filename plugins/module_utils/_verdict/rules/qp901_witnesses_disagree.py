@@ -6,17 +6,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case, hop_name, log_evidence
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import (
+    Case,
+    hop_name,
+    log_evidence,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import UNKNOWN, Finding, Rule
 
 RULE = Rule(
     code="QP901",
     title="contradiction between configuration and access logs",
-    pattern="The route that configuration predicts is not the one that the sidecar's newest log line shows, or a request fails where none should.",
-    why="The sidecar may not have the configuration yet, an old connection may still be open (a TCP tunnel outlives the change that "
-    "forbids it), an EnvoyFilter or an AuthorizationPolicy may change what happens, or the diagnosis may be wrong.",
+    pattern=(
+        "The route that configuration predicts is not the one that the sidecar's newest log line shows, or a "
+        "request fails where none should."
+    ),
+    why=(
+        "The sidecar may not have the configuration yet, an old connection may still be open (a TCP tunnel outlives "
+        "the change that forbids it), an EnvoyFilter or an AuthorizationPolicy may change what happens, or the "
+        "diagnosis may be wrong."
+    ),
     evidence="Both stories, side by side.",
-    fix="Send a query and ask again. If it stays: `istioctl proxy-config routes` on the client, and look for EnvoyFilters and AuthorizationPolicies.",
+    fix=(
+        "Send a query and ask again. If it stays: `istioctl proxy-config routes` on the client, and look for "
+        "EnvoyFilters and AuthorizationPolicies."
+    ),
     source="docs/truth-table.md, notes 4 to 6 (old connections).",
 )
 

@@ -28,4 +28,6 @@ def check(case: Case) -> Iterator[Finding]:
         predicted = outcome.of_hop(hop)
         if predicted.kind == outcome.UNTOLD or hop.unknown:
             reasons = (*hop.unknown, *((predicted.text,) if predicted.kind == outcome.UNTOLD else ()))
-            yield Finding(RULE.code, UNKNOWN, hop_name(hop), f"This hop cannot be judged: {reasons[0]}.", reasons, index)
+            yield Finding(
+                RULE.code, UNKNOWN, hop_name(hop), f"This hop cannot be judged: {reasons[0]}.", reasons, index
+            )

@@ -42,7 +42,7 @@ def go_sources() -> int:
     The other Go modules only pin what is built from elsewhere; to vet them would be to compile Kubernetes.
     """
     agent = ROOT / "tests" / "lab" / "agent"
-    if not any(agent.glob("*.go")):
+    if not any(agent.rglob("*.go")):
         raise AbsentError("tests/lab/agent holds no Go source")
     listing = subprocess.run(["gofmt", "-l", "tests/lab"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode or listing.stdout:

@@ -3,7 +3,8 @@
 
 It lies outside the checkout and is named after a hash of the requirements and the interpreter, so that all clones of
 one state share it. ``.venv`` in the checkout is a link to it. A marker written last tells a finished environment from
-one whose making was killed; a file lock keeps two makers apart.
+one whose making was killed. A file lock keeps two makers apart; pip inherits it, so that a pip that outlives its
+killed parent is waited for.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def is_complete(venv: Path) -> bool:
     return (venv / MARKER).is_file() and os.access(venv / "bin" / "python", os.X_OK)
 
 
-def make(venv: Path) -> None:
-    """Build ``venv`` from nothing.
+def make(venv: Path, lock: int) -> None:
+    """Build ``venv`` from nothing, under the lock whose file descriptor is ``lock``.
 
     :raises subprocess.CalledProcessError: venv or pip failed; what they said is on the terminal.
     """
@@ -50,9 +51,9 @@ def make(venv: Path) -> None:
     # What the caller's shell says about other Python environments must not leak into this one.
     unwanted = {"PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "VIRTUAL_ENV"}
     environ = {key: value for key, value in os.environ.items() if key not in unwanted}
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, env=environ)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, env=environ, pass_fds=(lock,))
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(REQUIREMENTS[0])], check=True, env=environ)
+    subprocess.run([*pip, "--requirement", str(REQUIREMENTS[0])], check=True, env=environ, pass_fds=(lock,))
     (venv / MARKER).touch()
     print(f"== Installing the Python tools: done in {time.monotonic() - started:.1f} s", flush=True)
 
@@ -78,7 +79,7 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_complete(venv):
                 try:
-                    make(venv)
+                    make(venv, lock.fileno())
                 except subprocess.CalledProcessError as failure:
                     sys.exit(
                         f"error: the Python tools could not be installed ({' '.join(failure.cmd[:4])} ended with "

@@ -110,6 +110,15 @@ def test_write_outside_apply_is_seen(path: str, verb: str) -> None:
     assert laws_broken(path, f"def f(c):\n    c.{verb}('x')") == [f"calls .{verb}(); only _apply writes"]
 
 
+def test_describing_a_write_is_no_write() -> None:
+    assert laws_broken(f"{UTILS}/_plan/strategies/x.py", "from .. import change\nchange.patch('x')") == []
+
+
+def test_client_passed_into_a_pure_room_is_seen() -> None:
+    source = "from .. import change\ndef f(client):\n    client.patch(change)"
+    assert laws_broken(f"{UTILS}/_plan/strategies/x.py", source) == ["calls .patch(); only _apply writes"]
+
+
 def test_defining_a_write_verb_is_no_write() -> None:
     assert laws_broken(f"{UTILS}/_kube/client.py", "class C:\n    def patch(self):\n        return 1") == []
 

@@ -34,6 +34,7 @@ def connect(options: Options, limits: Limits = DEFAULT_LIMITS) -> Transport:
     configuration = kubernetes.client.Configuration()
     _load(options, configuration)
     _override(options, configuration)
+    _keep_overrides(options, configuration)
     # Retries are ours (see retry.py): urllib3 would repeat writes too.
     configuration.retries = False
     if not configuration.verify_ssl:
@@ -104,7 +105,6 @@ def _override(options: Options, configuration: Any) -> None:
     if options.get("api_key"):
         configuration.api_key = {"authorization": f"Bearer {_header_value('api_key', options['api_key'])}"}
         configuration.api_key_prefix = {}
-        configuration.refresh_api_key_hook = None
     if options.get("validate_certs") is not None:
         configuration.verify_ssl = options["validate_certs"]
     for option, attribute in (("ca_cert", "ssl_ca_cert"), ("client_cert", "cert_file"), ("client_key", "key_file")):
@@ -121,6 +121,20 @@ def _override(options: Options, configuration: Any) -> None:
         from urllib3.util import make_headers
 
         configuration.proxy_headers = make_headers(**{k: v for k, v in options["proxy_headers"].items() if v})
+
+
+def _keep_overrides(options: Options, configuration: Any) -> None:
+    """Whoever renews a token from a kubeconfig or a pod's service account writes the whole cluster entry anew."""
+    renew = configuration.refresh_api_key_hook
+    if renew is None:
+        return
+
+    def renew_and_override(current: Any) -> None:
+        renew(current)
+        _override(options, current)
+        current.refresh_api_key_hook = renew_and_override
+
+    configuration.refresh_api_key_hook = renew_and_override
 
 
 def _file(option: str, path: str) -> str:

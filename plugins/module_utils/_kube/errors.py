@@ -27,12 +27,12 @@ class AuthError(KubeError):
 class UnreachableError(KubeError):
     """No complete answer came back: refused, reset, timed out, cut off, or TLS failed.
 
-    sent: the request may have been carried out all the same, which matters to a write.
+    sent: the request may have been carried out all the same, which matters to a write. lasting: another try is no use.
     """
 
-    def __init__(self, where: str, why: str, sent: bool = False) -> None:
+    def __init__(self, where: str, why: str, sent: bool = False, lasting: bool = False) -> None:
         """where: what was called, as a URL or `port 3000 of Pod a/b`. why: the cause, without a full stop."""
-        self.where, self.why, self.sent = where, why, sent
+        self.where, self.why, self.sent, self.lasting = where, why, sent, lasting
         super().__init__(f"Cannot reach {where}: {why}.")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -26,6 +27,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.er
 
 T = TypeVar("T")
 
+# Seconds that both ends of a port-forward get to say goodbye.
+_GOODBYE = 0.3
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 
 
@@ -61,6 +64,8 @@ def execute(client: Client, namespace: str, pod: str, container: str, command: S
         code, message = _exit_code(stream.read_channel(_ERROR))
     finally:
         stream.close()
+        # close() leaves the socket open where the other side closed first.
+        stream.sock.shutdown()
     return Output(stdout, stderr, code, message)
 
 
@@ -90,6 +95,7 @@ def port_forward(client: Client, namespace: str, pod: str, port: int, timeout: f
     finally:
         connection.close()
         forward.close()
+        _release(forward)
 
 
 class _ForwardedConnection(HTTPConnection):
@@ -103,6 +109,15 @@ class _ForwardedConnection(HTTPConnection):
         """Take the forwarded socket in the place of a new one."""
         self._stream.settimeout(self.timeout)
         self.sock = self._stream
+
+
+def _release(forward: Any) -> None:
+    """Close the socket, which the package leaves open where the other side closed first."""
+    deadline = time.monotonic() + _GOODBYE
+    while forward.connected and time.monotonic() < deadline:
+        time.sleep(0.005)
+    if not forward.connected:
+        forward.websocket.shutdown()
 
 
 def _open(client: Client, verb: str, namespace: str, pod: str, call: Callable[[Any, str, dict[str, str]], Any]) -> Any:
@@ -129,8 +144,9 @@ def _refused(client: Client, verb: str, namespace: str, pod: str, reason: str) -
     if not handshake:
         return UnreachableError(client.host, f"{verb} on Pod {namespace}/{pod} failed: {reason.strip().rstrip('.')}")
     status = int(handshake[1])
-    said = re.search(r'"message":"((?:[^"\\]|\\.)*)"', reason)
-    message = json.loads(f'"{said[1]}"') if said else ""
+    said = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', reason)
+    # Some versions quote the body as Python bytes, with every backslash doubled.
+    message = said[1].replace("\\", "") if said else ""
     if status == 401:
         return AuthError(client.host, "" if message == "Unauthorized" else message)
     return api_error(verb, "Pod", namespace, pod, status, "", message)

@@ -72,6 +72,10 @@ class Transport:
         """What is sent with every request beside the credentials."""
         return self._headers
 
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self.api_client.rest_client.pool_manager.clear()
+
     def count_request(self) -> None:
         """Count a request that is sent outside of this class, such as a stream's."""
         with self._count:
@@ -109,7 +113,7 @@ class Transport:
                 response = self._once(method, path, query, body, content_type)
             except UnreachableError as unreachable:
                 error = unreachable
-                again = repeatable or not unreachable.sent
+                again = not unreachable.lasting and (repeatable or not unreachable.sent)
             else:
                 headers = response.headers
                 again = response.status == 429 or (repeatable and response.status in retry.TRANSIENT)
@@ -174,18 +178,18 @@ def _unreachable(host: str, error: Exception, limits: Limits) -> UnreachableErro
         return UnreachableError(host, f"no connection within {limits.connect:g} seconds")
     if isinstance(error, exceptions.SSLError):
         return UnreachableError(
-            host, f"TLS failed: {_root_cause(error)}; check ca_cert, client_cert and validate_certs"
+            host, f"TLS failed: {_root_cause(error)}; check ca_cert, client_cert and validate_certs", lasting=True
         )
     if isinstance(error, exceptions.NewConnectionError):
         return UnreachableError(host, _root_cause(error))
     if isinstance(error, exceptions.LocationValueError):
-        return UnreachableError(host, "this is no URL of an API server")
+        return UnreachableError(host, "this is no URL of an API server", lasting=True)
     if isinstance(error, exceptions.HTTPError):
         return UnreachableError(host, f"the connection broke: {_root_cause(error)}", sent=True)
     if isinstance(error, OSError):
         return UnreachableError(host, _root_cause(error))
     # http.client refuses a header with line breaks and quotes its value, which is a credential: not repeated here.
-    return UnreachableError(host, "the request cannot be sent; check the credentials for line breaks")
+    return UnreachableError(host, "the request cannot be sent; check the credentials for line breaks", lasting=True)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -117,7 +117,7 @@ class World:
         self.objects.remove(self.get(kind, name))
         return self
 
-    def port(self, name: str, **fields: Any) -> World:
+    def port(self, name: str, /, **fields: Any) -> World:
         """Sets fields of a Service's first port."""
         self.get("Service", name)["spec"]["ports"][0].update(fields)
         return self

@@ -108,6 +108,8 @@ def _by_host(config: Mesh, step: Step, host: str, scope: Scope, listener: Egress
     port, bare = step.port.number, hostnames.without_port(host)
     on_port = [entry for entry in seen if _routable(entry, port)]
     full_names = [hostnames.fqdn(entry, config.domain) for entry in on_port]
+    if not any(protocol.of_port(entry.port(port) or step.port).kind == protocol.HTTP for entry in on_port):
+        return _unseen(step, host, scope)  # no Service asks for the shared listener, so there is none
     shared = f"0.0.0.0_{port}"
     named = next((entry for entry in on_port if _accepts(entry, bare, step, config.domain)), None)
     for obj in virtual_service.applicable(config, step.client, scope, listener):

@@ -53,7 +53,7 @@ lab-test: venv
 	@$(PYTHON) tests/tools/lab_test.py $(SCENARIOS)
 
 demo: lab-up
-	@$(STEP) "Demo" sh tests/lab/demo.sh
+	@$(PYTHON) tests/tools/demo.py
 
 test: unit lint sanity lab-test
 	@echo "== make test: every check passed"

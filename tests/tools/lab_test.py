@@ -11,20 +11,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
-import tree
-from steps import ROOT, TOOLS, AbsentError, call, environment, step
-
-PYTHON = str(TOOLS / "python")
-
-
-def lab(verb: str) -> int:
-    """Have the lab's own program do ``verb``: build, up, down or status."""
-    if not (ROOT / "tests" / "lab" / "meshlab" / "__main__.py").exists():
-        raise AbsentError("tests/lab/meshlab is not there: without the lab there is nothing to test on")
-    return call([PYTHON, "-m", "meshlab", verb], env=environment(PYTHONPATH=str(ROOT / "tests" / "lab")))
+from lab import access, lab
+from steps import ROOT, TOOLS, AbsentError, call, step
 
 
 def names(wanted: Sequence[str]) -> list[str]:
@@ -43,15 +33,7 @@ def names(wanted: Sequence[str]) -> list[str]:
 
 def scenarios(chosen: Sequence[str]) -> int:
     """Run scenarios one after the other against the lab's API server; a failure does not stop the next one."""
-    state = Path(os.environ.get("MESHOPS_LAB_STATE") or "/var/tmp/meshops-lab")
-    kubeconfig = state / "kubeconfig"
-    if not kubeconfig.is_file():
-        raise AbsentError(f"the lab is up but wrote no {kubeconfig}")
-    env = environment(
-        KUBECONFIG=str(kubeconfig),
-        K8S_AUTH_KUBECONFIG=str(kubeconfig),
-        ANSIBLE_COLLECTIONS_PATH=str(tree.live()),
-    )
+    env = access()
     command = [str(TOOLS / "molecule"), "test", "--no-report", "--scenario-name"]
     failed = [name for name in chosen if not step(f"Scenario {name}", partial(call, [*command, name], env=env))]
     if failed:

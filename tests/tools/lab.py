@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the checks start, use and stop the lab."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tree
+from steps import ROOT, TOOLS, AbsentError, call, environment
+
+STATE = Path(os.environ.get("MESHOPS_LAB_STATE") or "/var/tmp/meshops-lab")
+
+
+def lab(verb: str) -> int:
+    """Have the lab's own program do ``verb`` (build, up, down or status) and return its exit code.
+
+    :raises AbsentError: this checkout holds no lab.
+    """
+    if not (ROOT / "tests" / "lab" / "meshlab" / "__main__.py").exists():
+        raise AbsentError("tests/lab/meshlab is not there: without the lab there is nothing to test on")
+    return call([str(TOOLS / "python"), "-m", "meshlab", verb], env=environment(PYTHONPATH=str(ROOT / "tests" / "lab")))
+
+
+def access() -> dict[str, str]:
+    """Return the environment in which Ansible's programs find the collection and the lab's API server.
+
+    :raises AbsentError: the lab wrote no kubeconfig.
+    """
+    kubeconfig = STATE / "kubeconfig"
+    if not kubeconfig.is_file():
+        raise AbsentError(f"{kubeconfig} is not there: is the lab up? (make lab-up)")
+    return environment(
+        ANSIBLE_COLLECTIONS_PATH=str(tree.live()),
+        ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
+        ANSIBLE_LOCALHOST_WARNING="false",
+        K8S_AUTH_KUBECONFIG=str(kubeconfig),
+        KUBECONFIG=str(kubeconfig),
+    )

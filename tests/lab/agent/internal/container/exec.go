@@ -69,7 +69,12 @@ func (p *Process) startInside(cmd *exec.Cmd) error {
 			return err
 		}
 		cmd.Path = program
-		return cmd.Start()
+		err = cmd.Start()
+		if errors.Is(err, unix.ENOMEM) {
+			// What a fork says in a PID namespace whose first process has ended.
+			return ErrNotRunning
+		}
+		return err
 	})
 }
 

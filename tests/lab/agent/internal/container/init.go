@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -25,8 +26,12 @@ const (
 func RunInit() {
 	// Privileges and exec belong to one thread.
 	runtime.LockOSThread()
-	unix.CloseOnExec(errorFD)
-	err := runInit()
+	// Whatever the agent inherited is not for the container, and a successful
+	// exec must close the error pipe.
+	err := unix.CloseRange(specFD, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		err = runInit()
+	}
 	message := os.NewFile(errorFD, "error pipe")
 	fmt.Fprint(message, err)
 	os.Exit(128)

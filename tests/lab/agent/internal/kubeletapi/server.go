@@ -28,7 +28,7 @@ import (
 )
 
 // Pods is what the API gives access to. Errors of type *pod.NotFoundError
-// become status 404.
+// become status 404, of type *pod.NoLogError status 400.
 type Pods interface {
 	Pods() []corev1.Pod
 	Logs(ctx context.Context, namespace, pod, container string, previous bool, options container.LogOptions, out io.Writer) error
@@ -100,9 +100,13 @@ func (a *api) list(w http.ResponseWriter, _ *http.Request) {
 
 func writeError(w http.ResponseWriter, err error) {
 	var missing *pod.NotFoundError
-	if errors.As(err, &missing) {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
+	var noLog *pod.NoLogError
+	status := http.StatusInternalServerError
+	switch {
+	case errors.As(err, &missing):
+		status = http.StatusNotFound
+	case errors.As(err, &noLog):
+		status = http.StatusBadRequest
 	}
-	http.Error(w, err.Error(), http.StatusInternalServerError)
+	http.Error(w, err.Error(), status)
 }

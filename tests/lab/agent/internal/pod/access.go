@@ -13,10 +13,16 @@ import (
 	"meshops.example/lab/agent/internal/container"
 )
 
-// NotFoundError says that the node has no such pod, container or log.
+// NotFoundError says that the node has no such pod or container.
 type NotFoundError struct{ message string }
 
 func (e *NotFoundError) Error() string { return e.message }
+
+// NoLogError says that a container has no such log. The words are the
+// kubelet's, since clients know them.
+type NoLogError struct{ message string }
+
+func (e *NoLogError) Error() string { return e.message }
 
 func notFound(format string, args ...any) error {
 	return &NotFoundError{fmt.Sprintf(format, args...)}
@@ -57,7 +63,7 @@ func (m *Manager) Logs(ctx context.Context, namespace, pod, name string, previou
 		return err
 	}
 	if !state.begun() {
-		return notFound("container %q in pod %q is waiting to start", name, pod)
+		return &NoLogError{fmt.Sprintf("container %q in pod %q is waiting to start: %s", name, pod, state.waiting.Reason)}
 	}
 	run := state.restarts
 	ended := make(chan struct{})
@@ -70,7 +76,7 @@ func (m *Manager) Logs(ctx context.Context, namespace, pod, name string, previou
 	}
 	path := container.LogPath(worker.logDir(name), run)
 	if _, err := os.Stat(path); err != nil && previous {
-		return notFound("previous terminated container %q in pod %q not found", name, pod)
+		return &NoLogError{fmt.Sprintf("previous terminated container %q in pod %q not found", name, pod)}
 	}
 	return container.ReadLog(ctx, path, options, followed, out)
 }

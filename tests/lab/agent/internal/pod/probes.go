@@ -66,7 +66,7 @@ func (w *worker) startProbe(ctx context.Context, state *containerState, spec *co
 	}
 	go probe.Run(ctx, spec, target, func(failure error) {
 		w.post(func() {
-			if state.process == process && ctx.Err() == nil {
+			if state.process == process && !state.stopping && ctx.Err() == nil {
 				handle(failure)
 			}
 		})

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person reads about a diagnosis: verdict, path, evidence, fixes, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import command, path
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.blocks import (
+    Block,
+    Command,
+    Heading,
+    Item,
+    Sentence,
+)
+
+Remedy = Mapping[str, Any]
+
+_CERTAINTY = {
+    "proved": "the sidecars' access logs show it",
+    "predicted": "predicted from configuration, the access logs neither prove nor refute it",
+    "contradicted": "the access logs contradict the configuration",
+}
+
+
+def report(diagnosis: Mapping[str, Any], question: Mapping[str, Any]) -> list[Block]:
+    """Return the report on a diagnosis.
+
+    :param diagnosis: what ``query_path_info`` returns (docs/contract.md).
+    :param question: variables that the playbooks take, as the user gave them; they go into the next command.
+    """
+    verdict = diagnosis["verdict"]
+    blocks: list[Block] = [headline(verdict)]
+    blocks += [Heading("Path"), path.drawing(diagnosis["hops"])]
+    if verdict["under"]:
+        blocks.append(Heading("What the same hop does under each mode of the server"))
+        blocks += [Item(f"{mode}: {text}") for mode, text in verdict["under"].items()]
+    blocks += _evidence(verdict["certainty"], diagnosis["findings"])
+    if diagnosis["unknown"]:
+        blocks += [Heading("Not known"), *(Item(text) for text in diagnosis["unknown"])]
+    blocks += _fixes(diagnosis["remedies"])
+    return [*blocks, *_next(diagnosis, question)]
+
+
+def headline(verdict: Mapping[str, Any]) -> Sentence:
+    """Return the verdict in one sentence."""
+    status = str(verdict["status"]).replace("_", " ").upper()
+    code = f" {verdict['code']}" if verdict["code"] else ""
+    return Sentence(f"{status}{code}: {verdict['summary']}", strong=True)
+
+
+def _evidence(certainty: str, findings: Sequence[Mapping[str, Any]]) -> list[Block]:
+    blocks: list[Block] = [
+        Heading("Evidence"),
+        Item(f"{certainty}: {_CERTAINTY.get(certainty, 'no witness was heard')}"),
+    ]
+    for position, finding in enumerate(findings):
+        # The first finding is the verdict; its summary has been said.
+        said = "" if position == 0 else f": {finding['summary']}"
+        blocks.append(Item(f"{finding['code']} {finding['status']}, {finding['where']}{said}"))
+        blocks += [Item(line, level=1) for line in finding["evidence"]]
+    return blocks
+
+
+def _fixes(remedies: Sequence[Remedy]) -> list[Block]:
+    offered = [remedy for remedy in remedies if remedy["applicable"]]
+    refused = [remedy for remedy in remedies if not remedy["applicable"]]
+    blocks: list[Block] = []
+    if offered:
+        blocks.append(Heading("Fixes that work here, least harm first"))
+        for position, remedy in enumerate(offered, start=1):
+            blocks.append(Item(f"{name(remedy)}: {remedy['reason']}", mark=f"{position}."))
+            blocks += [Item(cost(effect), level=1) for effect in remedy["effects"]]
+    if refused:
+        blocks.append(Heading("Fixes that are refused here"))
+        blocks += [Item(f"{name(remedy)}: {remedy['reason']}") for remedy in refused]
+    return blocks
+
+
+def name(remedy: Remedy) -> str:
+    """Return the remedy as people ask for it."""
+    return f"{remedy['strategy']} ({remedy['protocol']})" if remedy["protocol"] else str(remedy["strategy"])
+
+
+def cost(effect: Mapping[str, Any]) -> str:
+    """Return what an effect means, and the name by which it is accepted if it needs that."""
+    return f"NEEDS CONSENT to {effect['token']}: {effect['text']}" if effect["needs_consent"] else str(effect["text"])
+
+
+def chosen(remedy: Remedy) -> dict[str, Any]:
+    """Return the playbook variables that ask for this remedy and for no other plan."""
+    return {
+        "remedy": remedy["strategy"],
+        "protocol": remedy["protocol"],
+        "accept_effects": list(remedy["consent_needed"]),
+        "plan_hash": remedy["hash"],
+    }
+
+
+def _next(diagnosis: Mapping[str, Any], question: Mapping[str, Any]) -> list[Block]:
+    status = diagnosis["verdict"]["status"]
+    offered = [remedy for remedy in diagnosis["remedies"] if remedy["applicable"]]
+    if status == "healthy":
+        return [Heading("Next: prove it with a query through the mesh"), _command("verify", question)]
+    if status == "inconclusive":
+        return [Heading("Next: clear up what is not known, then diagnose again"), _command("diagnose", question)]
+    if not offered:
+        return [
+            Heading("Next: no fix works here; correct the cause, then diagnose again"),
+            _command("diagnose", question),
+        ]
+    best = offered[0]
+    consent = "; this accepts what NEEDS CONSENT above" if best["consent_needed"] else ""
+    title = f"Next: apply {name(best)} (with --check --diff to see what it would change{consent})"
+    return [Heading(title), _command("remediate", {**question, **chosen(best)})]
+
+
+def _command(playbook: str, variables: Mapping[str, Any]) -> Command:
+    return Command(command.playbook(playbook, variables))

@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable
 
 import pytest
+from world import NS, PROMETHEUS_HOST, PROXY_HOST, QUESTION, World, istio, obj, service, workload
+
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import to_dict
-from world import NS, PROMETHEUS_HOST, PROXY_HOST, QUESTION, World, istio, obj, service, workload
 
 Change = Callable[[World], object]
 ALIAS = {
@@ -78,7 +79,7 @@ SIDECAR_TCP = {
 
 CASES: dict[str, tuple[Change, str, str]] = {
     # name: what differs from the stack, expected status, expected code
-    "foreign Host, STRICT": (lambda w: None, "broken", "QP101"),
+    "foreign Host, STRICT": (lambda _: None, "broken", "QP101"),
     "foreign Host, PERMISSIVE": (lambda w: w.peer_authentication("PERMISSIVE"), "at_risk", "QP101"),
     "foreign Host, no policy at all": (lambda w: w.remove("PeerAuthentication", "default"), "at_risk", "QP101"),
     "foreign Host, Prometheus outside the mesh": (no_sidecar("prometheus"), "healthy", ""),

@@ -51,6 +51,16 @@ func buildRoot(spec *Spec) error {
 			return err
 		}
 	}
+	// Only now: a mount point may lie inside a read-only volume, as that of
+	// Istio's revocation list in the volume of its root certificate does.
+	for _, mount := range spec.Mounts {
+		if !mount.ReadOnly {
+			continue
+		}
+		if err := remountReadOnly(mount.Target); err != nil {
+			return err
+		}
+	}
 	if err := unix.Unmount(hostDir, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("detach the machine's file system: %w", err)
 	}
@@ -155,9 +165,6 @@ func bind(mount Mount) error {
 	}
 	if err := unix.Mount(source, mount.Target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", mount.Source, mount.Target, err)
-	}
-	if mount.ReadOnly {
-		return remountReadOnly(mount.Target)
 	}
 	return nil
 }

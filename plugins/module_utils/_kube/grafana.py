@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
@@ -21,6 +21,8 @@ TIMEOUT = 30.0
 BODY_LIMIT = 64 * 1024
 JSON_LIMIT = 4 * 1024 * 1024
 DEFAULT_PORT = 3000
+# In kube-prometheus-stack, the Grafana chart, Grafana Operator and kube-prometheus.
+PORT_NAMES = ("grafana", "http-web", "grafana-http", "http", "web", "service")
 
 
 class GrafanaError(KubeError):
@@ -91,3 +93,15 @@ def by_port_forward(
         return streams.port_forward(client, namespace, pod, port, timeout)
 
     return Grafana(dial, f"Grafana in Pod {namespace}/{pod}", token)
+
+
+def container_port(pod: Mapping[str, Any]) -> int:
+    """The port on which Grafana listens in this pod: by its usual names, else Grafana's default."""
+    ports = [
+        port
+        for container in pod["spec"]["containers"]
+        if container.get("name") != "istio-proxy"
+        for port in container.get("ports") or []
+    ]
+    named = [port["containerPort"] for port in ports if port.get("name") in PORT_NAMES]
+    return int(named[0]) if named and DEFAULT_PORT not in named else DEFAULT_PORT

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers needs from a live cluster.
+
+What only this need cannot get (403, a kind that is not served, a broken ConfigMap, one timeout) becomes the answer's
+problem. What no need can get past (401, no connection, timeout after timeout) ends the run with a typed error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import grafana as grafana_api
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ApiError,
+    KubeError,
+    NotServedError,
+    UnreachableError,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana, GrafanaError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.trim import trim
+
+# The newest lines of a sidecar's log. limitBytes cuts at the end, so it only guards against lines of absurd length.
+LOG_LINES = 2000
+LOG_BYTES = 8 * 1024 * 1024
+HELP_FLAG = "-help"
+HELP_TIMEOUT = 10.0
+# Grafana's Helm chart and its sidecar load every ConfigMap with this label, whatever its value.
+DATASOURCE_LABEL = "grafana_datasource"
+
+
+class LiveReader:
+    """Reads what is asked for, and nothing else."""
+
+    def __init__(self, client: Client, question: Question, grafana: Grafana | None = None, token: str = "") -> None:
+        """grafana: Grafana by its URL; None: one of its ready pods is asked through port-forward, with `token`."""
+        self._client = client
+        self._question = question
+        self._grafana = grafana
+        self._token = token
+        self._timed_out = False
+        self._by_verb: dict[str, Callable[[Need], Answer]] = {
+            "get": self._get,
+            "list": self._list,
+            "log": self._log,
+            "help": self._help,
+            "grafana": self._ask_grafana,
+        }
+
+    def read(self, need: Need) -> Answer:
+        """Answer one need. Raises AuthError, UnreachableError."""
+        try:
+            return self._by_verb[need.verb](need)
+        except NotServedError:
+            return Answer(served=False)
+        except ApiError as error:
+            return Answer(problem=_phrase(error))
+        except UnreachableError as error:
+            if self._timed_out or not error.sent:
+                raise
+            self._timed_out = True
+            return Answer(problem=_phrase(error))
+
+    def _get(self, need: Need) -> Answer:
+        if need.kind == "MeshConfig":
+            return self._mesh_config(need)
+        found = exists(self._client, need.kind, need.namespace, need.name)
+        return Answer((trim(found),) if found else ())
+
+    def _list(self, need: Need) -> Answer:
+        if need.kind == "DataSource":
+            return self._datasources(need)
+        return Answer(tuple(self._client.list(need.kind, need.namespace, need.selector, trim)))
+
+    def _mesh_config(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents
+
+        config_map = exists(self._client, "ConfigMap", need.namespace, need.name)
+        if config_map is None:
+            return Answer()
+        text = objects.text(objects.mapping(config_map.get("data")).get("mesh"))
+        try:
+            mesh = documents.decode(text) or {}
+        except documents.DocumentError as error:
+            return Answer(problem=f"key mesh of ConfigMap {need.namespace}/{need.name}: {error}")
+        if not isinstance(mesh, dict):
+            return Answer(problem=f"key mesh of ConfigMap {need.namespace}/{need.name} is no mapping")
+        return Answer(({"metadata": trim(config_map)["metadata"], "mesh": mesh},))
+
+    def _datasources(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents
+
+        maps: dict[str, Object] = {}
+        problems = []
+        try:
+            labelled = self._client.list("ConfigMap", need.namespace, DATASOURCE_LABEL)
+            maps |= {objects.name(config_map): config_map for config_map in labelled}
+        except ApiError as error:
+            problems.append(_phrase(error))
+        for name in filter(None, need.name.split(",")):
+            try:
+                found = None if name in maps else exists(self._client, "ConfigMap", need.namespace, name)
+            except ApiError as error:
+                problems.append(_phrase(error))
+                continue
+            if found:
+                maps[name] = found
+        sources: list[Object] = []
+        for _name, config_map in sorted(maps.items()):
+            found_here, broken = documents.datasources(config_map)
+            sources += found_here
+            problems += broken
+        return Answer(tuple(sources), problem="; ".join(problems))
+
+    def _log(self, need: Need) -> Answer:
+        since = self._question.log_seconds
+        text = self._client.log(need.namespace, need.name, need.container, LOG_LINES, since, LOG_BYTES)
+        return Answer(text=text)
+
+    def _help(self, need: Need) -> Answer:
+        """What a program says about itself: Go's flag package prints its usage on stderr and exits 0 or 2."""
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
+
+        command = (*need.command, HELP_FLAG)
+        try:
+            output = streams.execute(self._client, need.namespace, need.name, need.container, command, HELP_TIMEOUT)
+        except UnreachableError as error:
+            return Answer(
+                problem=f"`{' '.join(command)}` could not be run in Pod {need.namespace}/{need.name}: {error.why}"
+            )
+        text = f"{output.stdout}{output.stderr}"
+        if output.code is None or not text.strip():
+            why = output.message or f"exit code {output.code} and no output"
+            return Answer(problem=f"`{' '.join(command)}` could not be run in Pod {need.namespace}/{need.name}: {why}")
+        return Answer(text=text)
+
+    def _ask_grafana(self, need: Need) -> Answer:
+        try:
+            decoded = self._grafana_api().json(need.name)
+        except (GrafanaError, UnreachableError) as error:
+            return Answer(problem=str(error).rstrip("."))
+        found = decoded if isinstance(decoded, list) else [decoded]
+        return Answer(tuple(entry for entry in found if isinstance(entry, dict)))
+
+    def _grafana_api(self) -> Grafana:
+        if self._grafana is None:
+            self._grafana = self._forwarded()
+        return self._grafana
+
+    def _forwarded(self) -> Grafana:
+        question = self._question
+        namespace, name = question.grafana_namespace, question.grafana_name
+        workload = self._client.get(question.grafana_kind, namespace, name)
+        selector = objects.mapping(objects.mapping(objects.spec(workload).get("selector")).get("matchLabels"))
+        pods = self._client.list("Pod", namespace, objects.selector_text(selector), trim)
+        ready = next((pod for pod in pods if objects.pod(pod).ready), None)
+        if ready is None:
+            raise GrafanaError(f"No pod of {question.grafana_kind} {namespace}/{name} is ready to be asked.")
+        port = grafana_api.container_port(ready)
+        return grafana_api.by_port_forward(self._client, namespace, objects.name(ready), port, self._token)
+
+
+def _phrase(error: KubeError) -> str:
+    return str(error).rstrip(".")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps secrets and control characters out of what is stored, printed or reported.
+
+Two uses: objects are masked as they are read (environment variables), and whatever leaves a module is masked again as
+text, because a token can stand in any argument, URL or log line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+MASK = "***"
+# Longer texts are log dumps or annotations that no person reads.
+LONGEST = 16 * 1024
+
+_SECRET_WORD = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|private[-_]?key|credential|cookie)s?"
+_SECRET_NAME = re.compile(
+    rf"(?i)(?:^|[-_.]){_SECRET_WORD}(?:$|[-_.](?!(?:file|path|dir|name|ref|url)s?$))|{_SECRET_WORD}$"
+)
+_PATTERNS = (
+    # user:password@ in a URL
+    (re.compile(r"(?<=://)[^/\s@\"']+@"), f"{MASK}@"),
+    (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{MASK}"),
+    # --api-key=value, token: value, "password":"value", ?access_token=value; a flag that names a file is not one
+    (
+        re.compile(
+            rf"(?i)((?:^|[\s?&,{{\"'-])(?:[\w.]+[-_.])*{_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s&\"',}}]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    # Grafana's service account tokens, and JSON Web Tokens
+    (re.compile(r"\bgl(?:sa|c)_[A-Za-z0-9_]{8,}"), MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), MASK),
+)
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def secret_name(name: str) -> bool:
+    """Whether a variable or flag of this name holds a secret itself, not the place of one (`TOKEN_FILE`)."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def text(value: str) -> str:
+    """A text without secrets, escape sequences and characters that change how a terminal or a reader sees the rest."""
+    for pattern, replacement in _PATTERNS:
+        value = pattern.sub(replacement, value)
+    value = _ANSI.sub("", value)
+    cleaned = "".join(char if _visible(char) else "\N{REPLACEMENT CHARACTER}" for char in value)
+    return cleaned if len(cleaned) <= LONGEST else f"{cleaned[:LONGEST]}… ({len(cleaned) - LONGEST} more characters)"
+
+
+def _visible(char: str) -> bool:
+    # Cc: control characters; Cf: among others those that turn the direction of text around.
+    return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+
+
+def plain(value: Any) -> Any:
+    """A JSON-plain value with every text in it cleaned, keys included."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, dict):
+        return {text(key) if isinstance(key, str) else key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def arguments(words: list[Any]) -> list[Any]:
+    """A command line with secrets masked, also where a flag and its value are two words."""
+    masked: list[Any] = []
+    secret_follows = False
+    for word in words:
+        if not isinstance(word, str):
+            masked.append(word)
+        elif secret_follows and not word.startswith("-"):
+            masked.append(MASK)
+        else:
+            masked.append(text(word))
+        is_flag = isinstance(word, str) and word.startswith("-") and "=" not in word
+        secret_follows = is_flag and secret_name(word.lstrip("-"))
+    return masked
+
+
+def environment(entries: list[Any]) -> list[Any]:
+    """A container's `env` with the values of secrets masked; references to Secrets hold no value and stay."""
+    return [
+        {**entry, "value": MASK if secret_name(str(entry.get("name", ""))) else text(str(entry["value"]))}
+        if isinstance(entry, dict) and entry.get("value")
+        else entry
+        for entry in entries
+    ]

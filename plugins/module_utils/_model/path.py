@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
     Service,
     ServicePort,
     Workload,
+    target_port,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import Mode
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
@@ -120,6 +121,13 @@ class Hop(NamedTuple):
         """The mode of the strictest server pod; None where no server pod has a sidecar."""
         order = {"STRICT": 0, "PERMISSIVE": 1, "DISABLE": 2}
         return min((mode for _, mode in self.modes), key=lambda mode: order[mode.mode], default=None)
+
+    def dialled(self, address: str) -> bool:
+        """Whether `ip:port` is what the client's program dials on this hop."""
+        ip, _, port = address.rpartition(":")
+        if self.step.service.headless:
+            return any(address == f"{pod.ip}:{target_port(self.step.port, pod)}" for pod in self.step.server.pods)
+        return port == str(self.step.port.number) and ip in self.step.service.cluster_ips
 
 
 class Path(NamedTuple):

@@ -79,7 +79,7 @@ def hear(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> Testim
     since = _settled(question, snapshot, path, hop)
     client = [record for need in _log_needs(hop.step.client) for record in _records(snapshot, need, since)]
     server = [record for need in _log_needs(hop.step.server) for record in _records(snapshot, need, since)]
-    mine = [record for record in client if record.outbound and _to_this_port(record, hop)]
+    mine = [record for record in client if record.outbound and hop.dialled(record.downstream_local)]
     if not mine:
         return Testimony(problem=_silence(hop, problems, client or server))
     newest = max(mine, key=lambda record: record.time)
@@ -103,13 +103,6 @@ def _records(snapshot: Snapshot, need: Need, since: datetime | None) -> Iterator
         when = access_log.moment(record.time)
         if when is not None and (since is None or when > since):
             yield record
-
-
-def _to_this_port(record: Record, hop: Hop) -> bool:
-    addresses = {f"{ip}:{hop.step.port.number}" for ip in hop.step.service.cluster_ips}
-    if hop.step.service.headless:
-        addresses = {f"{pod.ip}:{objects.target_port(hop.step.port, pod)}" for pod in hop.step.server.pods}
-    return record.downstream_local in addresses
 
 
 def _partner(record: Record, server: Iterable[Record]) -> Record | None:

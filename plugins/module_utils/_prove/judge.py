@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what a probe saw proves that queries pass, by mTLS, for this tenant alone.
+
+Three results: passed, failed, inconclusive. No traffic, no log line, no series: inconclusive, never passed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, objects, route
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import STRICT
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.observation import Observation, Reply
+
+PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
+# The SNI that Istio's mTLS carries: outbound_.<port>_.<subset>_.<fqdn>.
+ISTIO_SNI = "outbound_."
+SHOWN = 160
+
+
+class Check(NamedTuple):
+    """One promise and whether it was kept. name: answers, tenants, replicas, connections, or mtls for one hop."""
+
+    name: str
+    result: str
+    text: str
+
+
+class Proof(NamedTuple):
+    """result: the worst of the checks.
+
+    served: for each replica, how many requests of the probe it was seen to serve.
+    """
+
+    result: str
+    checks: tuple[Check, ...]
+    served: tuple[tuple[str, int], ...]
+
+
+class _Seen(NamedTuple):
+    """The access logs, parsed once, and why some could not be read; both by name of the pod."""
+
+    records: dict[str, tuple[Record, ...]]
+    problems: dict[str, str]
+    nonce: str
+    started: str
+
+    def of(self, workload: Workload) -> Iterator[Record]:
+        for pod in workload.pods:
+            yield from self.records.get(pod.name, ())
+
+    def problem(self, *workloads: Workload) -> str:
+        found = [
+            self.problems[pod.name] for workload in workloads for pod in workload.pods if pod.name in self.problems
+        ]
+        return found[0] if found else ""
+
+    def during(self, record: Record) -> bool:
+        when, start = access_log.moment(record.time), access_log.moment(self.started)
+        return when is not None and start is not None and when >= start
+
+    def carries_nonce(self, record: Record) -> bool:
+        return self.nonce in record.path
+
+
+def judge(path: Path, observation: Observation) -> Proof:
+    """path: as walked just before the probe."""
+    seen = _Seen(
+        {log.pod: access_log.parse(log.text) for log in observation.logs},
+        {log.pod: log.problem for log in observation.logs if log.problem},
+        observation.nonce,
+        observation.started,
+    )
+    served = _served(path, observation, seen)
+    checks = (
+        _answers(observation),
+        _tenants(observation),
+        _replicas(served),
+        *(_mtls(hop, seen) for hop in path.hops),
+        _connections(path.hops[-1], seen),
+    )
+    results = {check.result for check in checks}
+    worst = next(result for result in (FAILED, INCONCLUSIVE, PASSED) if result in results)
+    return Proof(worst, checks, served)
+
+
+def _answers(observation: Observation) -> Check:
+    if not observation.own:
+        return Check("answers", INCONCLUSIVE, "no query was sent")
+    for reply in observation.own:
+        if reply.error:
+            return Check("answers", FAILED, f"a query got no answer: {reply.error}")
+        series = _series(reply)
+        if reply.status != 200 or series is None:
+            return Check("answers", FAILED, f"a query was answered with {reply.status}: {_shown(reply.body)}")
+        if not series:
+            return Check(
+                "answers",
+                INCONCLUSIVE,
+                "a query came back without series, which proves nothing; choose one that finds some",
+            )
+        label, tenant = observation.tenant_label, observation.tenant
+        strangers = {labels.get(label, "") for labels in series if label and tenant and labels.get(label) != tenant}
+        if strangers:
+            return Check("answers", FAILED, f"tenant {tenant!r} was shown series with {label}={sorted(strangers)[0]!r}")
+    return Check("answers", PASSED, f"{len(observation.own)} queries answered with series")
+
+
+def _tenants(observation: Observation) -> Check:
+    label, tenant = observation.tenant_label, observation.tenant
+    if not label:
+        return Check("tenants", PASSED, "no proxy on this path enforces a tenant")
+    if not tenant:
+        return Check("tenants", INCONCLUSIVE, f"which {label} this data source may see is not known; set tenant")
+    if not observation.foreign:
+        return Check("tenants", INCONCLUSIVE, "no query for other tenants' series was sent")
+    for reply in observation.foreign:
+        if reply.error or reply.status >= 500:
+            return Check(
+                "tenants",
+                INCONCLUSIVE,
+                f"a query for other tenants' series got no verdict: {reply.error or reply.status}",
+            )
+        leaked = [labels for labels in _series(reply) or [] if labels.get(label) != tenant]
+        if leaked:
+            return Check(
+                "tenants", FAILED, f"tenant {tenant!r} can read series with {label}={leaked[0].get(label, '')!r}"
+            )
+    refused = sum(1 for reply in observation.foreign if reply.status >= 400)
+    how = "refused" if refused == len(observation.foreign) else "empty"
+    return Check("tenants", PASSED, f"queries for series of other {label} values came back {how}")
+
+
+def _series(reply: Reply) -> list[dict[str, str]] | None:
+    """The label sets in a Prometheus query answer; None where the body is none."""
+    try:
+        decoded: Any = json.loads(reply.body)
+    except ValueError:
+        return None
+    if not isinstance(decoded, dict) or decoded.get("status") != "success":
+        return None
+    found = objects.sequence(objects.mapping(decoded.get("data")).get("result"))
+    return [objects.mapping(objects.mapping(entry).get("metric")) for entry in found]
+
+
+def _served(path: Path, observation: Observation, seen: _Seen) -> tuple[tuple[str, int], ...]:
+    """Requests of the probe by replica: seen at the replica's own sidecar, else by the address that Grafana's
+    sidecar chose.
+    """
+    first = path.hops[0]
+    chosen = [record.upstream_host for record in seen.of(first.step.client) if seen.carries_nonce(record)]
+    counts = []
+    for pod in first.step.server.pods:
+        if pod.name in observation.replicas:
+            address = f"{pod.ip}:{objects.target_port(first.step.port, pod)}"
+            own = [
+                entry for entry in seen.records.get(pod.name, ()) if not entry.outbound and seen.carries_nonce(entry)
+            ]
+            counts.append((pod.name, max(chosen.count(address), len(own))))
+    return tuple(counts)
+
+
+def _replicas(served: tuple[tuple[str, int], ...]) -> Check:
+    if not served:
+        return Check("replicas", INCONCLUSIVE, "no replica was ready")
+    missed = [name for name, count in served if not count]
+    if missed:
+        return Check(
+            "replicas",
+            INCONCLUSIVE,
+            f"{len(missed)} of {len(served)} replicas were not seen to serve: {', '.join(missed)}",
+        )
+    return Check("replicas", PASSED, f"all {len(served)} ready replicas served")
+
+
+def _mtls(hop: Hop, seen: _Seen) -> Check:
+    name = f"mtls {hop.step.client.name} -> {hop.step.service.name}:{hop.step.port.number}"
+    if hop.step.server.mesh == "none" or hop.step.client.mesh == "none":
+        return Check(name, INCONCLUSIVE, "one side has no sidecar, so there is no mTLS to prove")
+    mine = [record for record in seen.of(hop.step.client) if record.outbound and _of_probe(record, hop, seen)]
+    if not mine:
+        why = seen.problem(hop.step.client) or "the client's sidecar logged no request of this probe"
+        return Check(name, INCONCLUSIVE, why)
+    wanted = route.cluster_name(hop.step.service, hop.step.port.number, "")
+    astray = [record for record in mine if not _same_cluster(record.cluster, wanted)]
+    if astray:
+        return Check(
+            name, FAILED, f"a request left through {astray[0].cluster or astray[0].route}, not through {wanted}"
+        )
+    server = [record for record in seen.of(hop.step.server) if not record.outbound and seen.during(record)]
+    addresses = {record.upstream_local for record in mine if record.upstream_local}
+    requests = {record.request_id for record in mine if record.request_id}
+    met = [entry for entry in server if entry.downstream_remote in addresses or entry.request_id in requests]
+    plain = [entry for entry in met if not entry.server_name.startswith(ISTIO_SNI)]
+    if plain:
+        return Check(
+            name,
+            FAILED,
+            f"the server's sidecar saw the request without Istio's mTLS ({plain[0].details or plain[0].code})",
+        )
+    if met:
+        return Check(name, PASSED, f"cluster {mine[0].cluster} at the client, SNI {met[0].server_name} at the server")
+    if hop.mode is not None and hop.mode.mode == STRICT:
+        return Check(
+            name,
+            PASSED,
+            f"cluster {mine[0].cluster} at the client; the server accepts nothing but mTLS ({hop.mode.source})",
+        )
+    return Check(
+        name, INCONCLUSIVE, seen.problem(hop.step.server) or "the server's sidecar logged nothing about this probe"
+    )
+
+
+def _of_probe(record: Record, hop: Hop, seen: _Seen) -> bool:
+    """Whether a client's line belongs to the probe: by the nonce in its path, or, a TCP connection, by its time and
+    address.
+    """
+    if not hop.dialled(record.downstream_local):
+        return False
+    return seen.carries_nonce(record) if record.path else seen.during(record)
+
+
+def _same_cluster(cluster: str, wanted: str) -> bool:
+    # `wanted` ends with `.svc.`: the cluster domain and a subset do not matter here.
+    direction, port, _, fqdn = [*cluster.split("|"), "", "", "", ""][:4]
+    return f"{direction}|{port}||{fqdn}".startswith(wanted)
+
+
+def _connections(hop: Hop, seen: _Seen) -> Check:
+    """At least one connection of the probe on the last hop must be new: an old one may outlive what forbids it."""
+    records = list(seen.of(hop.step.client))
+    before = {record.upstream_local for record in records if not seen.during(record)}
+    mine = [record for record in records if record.outbound and _of_probe(record, hop, seen) and record.upstream_local]
+    new = {record.upstream_local for record in mine} - before
+    if new:
+        return Check("connections", PASSED, f"{len(new)} new connections to {hop.step.service.name}")
+    why = seen.problem(hop.step.client) or "no new connection was seen"
+    return Check("connections", INCONCLUSIVE, f"{why}: an old connection may go on working after what forbids it")
+
+
+def _shown(body: str) -> str:
+    line = " ".join(body.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

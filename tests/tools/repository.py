@@ -15,7 +15,7 @@ MAX_LINES = 350
 # Text that is not ours to change.
 FOREIGN = frozenset({"LICENSE", "GPL-3.0-or-later.txt"})
 MARKS = (
-    (re.compile(r"(?<![\w.:/}-])/(?:root|work|home)/\w"), "names a path of one machine"),
+    (re.compile(r"(?<![\w.:/}-])/(?:(?:root|work)/\w|home/\w\w)"), "names a path of one machine"),
     (
         re.compile(
             r"\b(?:pypi\.org|pythonhosted\.org|proxy\.golang\.org|sum\.golang\.org|npmjs\.org|deb\.debian\.org)\b"

@@ -58,8 +58,8 @@ def sanity() -> int:
     for ignore in sorted((ROOT / "tests" / "sanity").glob("ignore-*.txt")):
         if ignore.stat().st_size:
             raise AbsentError(f"{ignore.relative_to(ROOT)} is not empty: cure what it hides, then empty it")
-    if not any((ROOT / "plugins" / "modules").glob("*.py")):
-        raise AbsentError("plugins/modules holds no module: there is nothing to check")
+    if not any((ROOT / "plugins").rglob("*.py")):
+        raise AbsentError("plugins holds no Python file: there is nothing to check")
     place_get_pip()
     found = interpreters()
     missing = [version for version in PYTHONS if version not in found]

@@ -28,7 +28,8 @@ def load(path: str | Path) -> Any:
 
 
 def test_every_role_has_an_argument_specification() -> None:
-    roles = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+    roles = sorted(path for path in (ROOT / "roles").glob("*") if path.is_dir())
+    assert roles, "roles holds no role"
     assert roles == ROLES
 
 
@@ -102,7 +103,8 @@ def test_no_sanity_failure_is_ignored() -> None:
 def test_every_file_is_fit_to_publish() -> None:
     files = tree.files()
     assert files, "git knows no file here"
-    assert [problem for path in files for problem in repository.problems(path, (ROOT / path).read_bytes())] == []
+    found = [problem for path in files for problem in repository.problems(path, (ROOT / path).read_bytes())]
+    assert not found, "\n".join(found)
 
 
 HEADER = "# SPDX-License-Identifier: GPL-3.0-or-later\n"

@@ -31,15 +31,18 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "_verdict": SHARED | {"_model", "_proxies"},
     "_plan": SHARED | {"_model", "_proxies", "_verdict"},
     "_apply": SHARED | {"_kube", "_model", "_plan.change"},
-    "_prove.judge": SHARED | {"_model"},
-    "_prove.probe": SHARED | {"_kube", "_model"},
+    "_prove.observation": SHARED | {"_model"},
+    "_prove.judge": SHARED | {"_model", "_prove.observation"},
+    "_prove.probe": SHARED | {"_kube", "_model", "_prove.observation"},
     "_diagnose": SHARED | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan"},
     "_result": SHARED | {"_model", "_proxies", "_verdict", "_plan", "_diagnose"},
     "_module": SHARED
     | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan", "_apply", "_prove", "_diagnose", "_result"},
 }
 
-PURE = frozenset({"_model", "_proxies", "_verdict", "_plan", "_prove.judge", "_redact", "_result"})
+PURE = frozenset(
+    {"_model", "_proxies", "_verdict", "_plan", "_prove.judge", "_prove.observation", "_redact", "_result"}
+)
 # Standard library that reaches outside the process, or gives another answer each time. The rest of it is allowed.
 IMPURE_MODULES = frozenset(
     {

@@ -17,7 +17,7 @@ from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
 ROOMS = "ansible_collections.meshops.istio_remediation.plugins.module_utils"
 PURE_PACKAGES = ("_model", "_proxies", "_verdict", "_plan")
-PURE_MODULES = ("_prove.judge",)
+PURE_MODULES = ("_diagnose", "_prove.judge", "_prove.observation", "_redact", "_result")
 
 
 def tool(*argv: str, cwd: Path = ROOT, **extra: str) -> Callable[[], int]:

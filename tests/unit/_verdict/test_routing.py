@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a request goes: every pattern beside its healthy look-alike."""
+
+from __future__ import annotations
+
+import pytest
+from variations import (
+    ALIAS,
+    SIDECAR_TCP,
+    Change,
+    both,
+    expect,
+    mesh,
+    no_sidecar,
+    rewrite,
+    virtual_service,
+    without,
+)
+from world import PROMETHEUS_HOST, PROXY_HOST, istio
+
+# name: what differs from the stack, expected status, expected code
+CASES: dict[str, tuple[Change, str, str]] = {
+    "foreign Host, STRICT": (lambda _: None, "broken", "QP101"),
+    "foreign Host, PERMISSIVE": (lambda w: w.peer_authentication("PERMISSIVE"), "at_risk", "QP101"),
+    "foreign Host, no policy at all": (lambda w: w.remove("PeerAuthentication", "default"), "at_risk", "QP101"),
+    "foreign Host, Prometheus outside the mesh": (no_sidecar("prometheus"), "healthy", ""),
+    "foreign Host, appProtocol http on an undeclared name": (
+        lambda w: w.port("prometheus", name="web", appProtocol="http"),
+        "broken",
+        "QP101",
+    ),
+    "foreign Host, grpc-web name": (lambda w: w.port("prometheus", name="grpc-web-x"), "broken", "QP101"),
+    "right Host by flag": (rewrite(PROMETHEUS_HOST), "healthy", ""),
+    "right Host with a port": (rewrite(f"{PROMETHEUS_HOST}:9090"), "healthy", ""),
+    "right Host, short name": (rewrite("prometheus"), "healthy", ""),
+    "right Host, trailing dot": (rewrite(f"{PROMETHEUS_HOST}."), "healthy", ""),
+    "right Host, upper case": (rewrite(PROMETHEUS_HOST.upper()), "healthy", ""),
+    "right Host, the ClusterIP": (rewrite("10.96.0.4:9090"), "healthy", ""),
+    "rewritten to a public name": (rewrite("grafana.example.com"), "broken", "QP101"),
+    "port undeclared": (lambda w: w.port("prometheus", name="web"), "healthy", ""),
+    "port declared TCP by name": (lambda w: w.port("prometheus", name="tcp-web"), "healthy", ""),
+    "appProtocol tcp over an http name": (lambda w: w.port("prometheus", appProtocol="tcp"), "healthy", ""),
+    "unknown appProtocol over an http name": (lambda w: w.port("prometheus", appProtocol="a.example/x"), "healthy", ""),
+    "a name that looks like TCP and is none": (lambda w: w.port("prometheus", name="tcpweb"), "healthy", ""),
+    "REGISTRY_ONLY": (mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), "broken", "QP102"),
+    "REGISTRY_ONLY, PERMISSIVE": (
+        both(mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), lambda w: w.peer_authentication("PERMISSIVE")),
+        "broken",
+        "QP102",
+    ),
+    "REGISTRY_ONLY, right Host": (
+        both(mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), rewrite(PROMETHEUS_HOST)),
+        "healthy",
+        "",
+    ),
+    "REGISTRY_ONLY by Sidecar resource": (
+        lambda w: w.add(istio("Sidecar", "default", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})),
+        "broken",
+        "QP102",
+    ),
+    "ALLOW_ANY_DYNAMIC_DNS": (mesh(outboundTrafficPolicy={"mode": "ALLOW_ANY_DYNAMIC_DNS"}), "broken", "QP104"),
+    "Host of the proxy's own metrics port": (
+        lambda w: w.get("Service", "prom-label-proxy")["spec"]["ports"].append(
+            {"name": "http-metrics", "port": 9090, "targetPort": 9091}
+        ),
+        "broken",
+        "QP103",
+    ),
+    "proxy's own 9090 is TCP": (
+        lambda w: w.get("Service", "prom-label-proxy")["spec"]["ports"].append(
+            {"name": "tcp-metrics", "port": 9090, "targetPort": 9091}
+        ),
+        "broken",
+        "QP101",
+    ),
+    "alias VirtualService": (virtual_service(), "healthy", ""),
+    "alias for another client": (
+        lambda w: w.add(
+            istio(
+                "VirtualService",
+                "alias",
+                {**ALIAS, "http": [{**ALIAS["http"][0], "match": [{"port": 9090, "sourceLabels": {"app": "x"}}]}]},
+            )
+        ),
+        "broken",
+        "QP101",
+    ),
+    "alias without the upstream's host": (virtual_service(hosts=[PROXY_HOST]), "broken", "QP101"),
+    "alias for gateways only": (virtual_service(gateways=["istio-system/public"]), "broken", "QP101"),
+    "alias not exported": (virtual_service(exportTo=["elsewhere"]), "broken", "QP101"),
+    "alias without sourceLabels": (without("sourceLabels"), "healthy", ""),
+    "alias without a port match takes the proxy out of the path": (
+        virtual_service(http=[{"route": ALIAS["http"][0]["route"]}]),
+        "broken",
+        "QP103",
+    ),
+    "alias to a port that does not exist": (
+        virtual_service(http=[{"route": [{"destination": {"host": PROMETHEUS_HOST, "port": {"number": 1}}}]}]),
+        "broken",
+        "QP105",
+    ),
+    "Sidecar resource that declares TCP": (lambda w: w.add(istio("Sidecar", "proxy", SIDECAR_TCP)), "healthy", ""),
+    "Sidecar resource that hides Prometheus": (
+        both(
+            rewrite(PROMETHEUS_HOST),
+            lambda w: w.add(
+                istio("Sidecar", "default", {"egress": [{"hosts": ["istio-system/*", f"./{PROXY_HOST}"]}]})
+            ),
+        ),
+        "broken",
+        "QP106",
+    ),
+    "VirtualServices cannot be read": (
+        both(rewrite(PROMETHEUS_HOST), lambda w: w.refused.update(VirtualService="403 Forbidden")),
+        "inconclusive",
+        "QP902",
+    ),
+    "ServiceEntry for the Host": (
+        lambda w: w.add(
+            istio("ServiceEntry", "se", {"hosts": [PROXY_HOST], "ports": [{"number": 9090, "protocol": "HTTP"}]})
+        ),
+        "inconclusive",
+        "QP902",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_path_is_judged_as_istio_treats_it(name: str) -> None:
+    expect(*CASES[name])

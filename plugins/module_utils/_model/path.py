@@ -120,11 +120,11 @@ class Hop(NamedTuple):
     def mode(self) -> Mode | None:
         """The mode of the strictest server pod; None where no server pod has a sidecar."""
         order = {"STRICT": 0, "PERMISSIVE": 1, "DISABLE": 2}
-        return min((mode for _, mode in self.modes), key=lambda mode: order[mode.mode], default=None)
+        return min((mode for _pod, mode in self.modes), key=lambda mode: order[mode.mode], default=None)
 
     def dialled(self, address: str) -> bool:
         """Whether `ip:port` is what the client's program dials on this hop."""
-        ip, _, port = address.rpartition(":")
+        ip, _colon, port = address.rpartition(":")
         if self.step.service.headless:
             return any(address == f"{pod.ip}:{target_port(self.step.port, pod)}" for pod in self.step.server.pods)
         return port == str(self.step.port.number) and ip in self.step.service.cluster_ips

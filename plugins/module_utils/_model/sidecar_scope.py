@@ -45,7 +45,7 @@ class Scope(NamedTuple):
         return any(self._covers(entry, host, namespace) for entry in listener.hosts)
 
     def _covers(self, entry: str, host: str, namespace: str) -> bool:
-        wanted, _, pattern = entry.partition("/")
+        wanted, _slash, pattern = entry.partition("/")
         wanted = self.namespace if wanted == "." else wanted
         return wanted in ("*", namespace) and hostnames.matches(host, pattern.lower())
 

@@ -55,14 +55,10 @@ class Ill(NamedTuple):
     snapshot: Snapshot
     options: Options
 
-    def hops(self, codes: tuple[str, ...]) -> list[tuple[int, Hop, Finding]]:
-        """The hops that have a finding with one of these codes."""
-        return [
-            (index, hop, finding)
-            for index, hop in enumerate(self.path.hops)
-            for finding in self.findings
-            if finding.hop == index and finding.code in codes
-        ]
+    def hops(self, codes: tuple[str, ...]) -> list[tuple[int, Hop]]:
+        """The hops, with their indexes, that have a finding with one of these codes."""
+        ill = {finding.hop for finding in self.findings if finding.code in codes}
+        return [(index, hop) for index, hop in enumerate(self.path.hops) if index in ill]
 
 
 # A strategy looks at what is ill and proposes. It raises NotReadError for what it needs to see.

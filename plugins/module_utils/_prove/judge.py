@@ -227,7 +227,7 @@ def _of_probe(record: Record, hop: Hop, seen: _Seen) -> bool:
 
 def _same_cluster(cluster: str, wanted: str) -> bool:
     # `wanted` ends with `.svc.`: the cluster domain and a subset do not matter here.
-    direction, port, _, fqdn = [*cluster.split("|"), "", "", "", ""][:4]
+    direction, port, _subset, fqdn = [*cluster.split("|"), "", "", "", ""][:4]
     return f"{direction}|{port}||{fqdn}".startswith(wanted)
 
 

@@ -9,9 +9,9 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
 def repository(image: str) -> str:
     """The image's repository without registry host, tag and digest: `quay.io/a/b:v1@sha256:…` -> `a/b`."""
     path = image.partition("@")[0]
-    head, _, last = path.rpartition("/")
+    head, _slash, last = path.rpartition("/")
     path = f"{head}/{last.partition(':')[0]}" if head else last.partition(":")[0]
-    first, _, rest = path.partition("/")
+    first, _slash, rest = path.partition("/")
     return rest if rest and ("." in first or ":" in first or first == "localhost") else path
 
 
@@ -39,7 +39,7 @@ def flag(container: Container, name: str) -> str | None:
     for index, word in enumerate(words):
         if word.lstrip("-").partition("=")[0] != name or not word.startswith("-"):
             continue
-        _, equals, after = word.partition("=")
+        _name, equals, after = word.partition("=")
         following = words[index + 1] if index + 1 < len(words) else ""
         value = after if equals else following
     return value

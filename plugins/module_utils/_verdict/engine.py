@@ -88,7 +88,7 @@ def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int
 def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEffect, ...]]:
     effects = {}
     for index, hop in enumerate(path.hops):
-        _, deciding_port = inbound.deciding(hop.step)
+        _service, deciding_port = inbound.deciding(hop.step)
         if protocol.of_port(deciding_port).kind != protocol.TCP or hop.step.server.mesh == "none":
             continue
         policies, problems = mesh.collect(snapshot, authorization.needs(path.mesh, hop.step.server))

@@ -127,7 +127,7 @@ def _route(record: Record, hop: Hop) -> str:
         return by_cluster[record.cluster]
     if "NC" in record.flags.split(","):
         return NO_CLUSTER
-    _, _, fqdn = record.cluster.rpartition("|")
+    fqdn = record.cluster.rpartition("|")[2]
     wanted = f"{hop.step.service.name}.{hop.step.service.namespace}.svc."
     if record.cluster.startswith(f"outbound|{hop.step.port.number}|") and fqdn.startswith(wanted):
         return SERVICE

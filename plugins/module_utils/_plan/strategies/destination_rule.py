@@ -37,7 +37,7 @@ def propose(ill: Ill) -> Proposal:
             )
         return Proposal("No client on this path is told not to speak mTLS.")
     changes, effects = [], []
-    for _, hop, _ in troubled:
+    for _index, hop in troubled:
         bare = [pod.name for pod in hop.step.server.pods if pod.mesh == "none"]
         if bare:
             return Proposal(f"Pod {bare[0]} behind {hop.step.service.name} has no sidecar, so mTLS to it would fail.")

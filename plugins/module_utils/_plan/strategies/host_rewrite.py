@@ -28,7 +28,7 @@ def propose(ill: Ill) -> Proposal:
     troubled = ill.hops(HOST_CODES)
     if not troubled:
         return Proposal("No hop fails because of its Host.")
-    _, hop, _ = troubled[0]
+    _index, hop = troubled[0]
     relay = hop.step.client_relay
     if relay is None:
         return Proposal(

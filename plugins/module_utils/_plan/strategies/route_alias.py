@@ -27,7 +27,7 @@ def propose(ill: Ill) -> Proposal:
     troubled = ill.hops(HOST_CODES)
     if not troubled:
         return Proposal("No hop fails because of its Host.")
-    index, hop, _ = troubled[0]
+    index, hop = troubled[0]
     if index == 0:
         return Proposal(f"The Host comes from the data source's own URL; correct the URL that {hop.step.client} uses.")
     client_selector = ill.path.hops[index - 1].step.service.selector

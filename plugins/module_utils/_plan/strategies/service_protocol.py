@@ -49,7 +49,7 @@ def _propose(ill: Ill, value: str) -> Proposal:
     troubled = ill.hops(HOST_CODES)
     if not troubled:
         return Proposal("No hop fails because of its Host.")
-    _, hop, _ = troubled[0]
+    _index, hop = troubled[0]
     if hop.protocol.kind != protocol.HTTP:
         return Proposal(
             f"Port {hop.step.port.number} of Service {hop.step.service.name} is {hop.protocol.kind} already "
@@ -96,7 +96,7 @@ def _annotation(obj: Object) -> list[change.Field]:
 def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[Object, ...]) -> tuple[Effect, ...]:
     service, number = hop.step.service, hop.step.port.number
     named = f"Service/{service.namespace}/{service.name}"
-    deciding, _ = inbound.deciding(hop.step)
+    deciding, _port = inbound.deciding(hop.step)
     found: list[Effect] = []
     if value == TCP_VALUE:
         found.append(

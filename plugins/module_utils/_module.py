@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where Ansible ends: options with their environment variables, one way in and one way out.
+
+The only file that knows AnsibleModule. Everything heavy is imported inside functions, because every imported line costs
+time in every task.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils import _redact
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import (
+    InputError,
+    KnownProxy,
+    Question,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+
+Params = Mapping[str, Any]
+Spec = dict[str, dict[str, Any]]
+
+
+def _env(name: str, **option: Any) -> dict[str, Any]:
+    return {"type": "str", "fallback": (env_fallback, [name]), **option}
+
+
+# Names, aliases and variables are those of kubernetes.core, so that both share one module_defaults.
+AUTH_OPTIONS: Spec = {
+    "kubeconfig": _env("K8S_AUTH_KUBECONFIG", type="raw"),
+    "context": _env("K8S_AUTH_CONTEXT"),
+    "host": _env("K8S_AUTH_HOST"),
+    "api_key": _env("K8S_AUTH_API_KEY", no_log=True),
+    "username": _env("K8S_AUTH_USERNAME"),
+    "password": _env("K8S_AUTH_PASSWORD", no_log=True),
+    "validate_certs": _env("K8S_AUTH_VERIFY_SSL", type="bool", aliases=["verify_ssl"]),
+    "ca_cert": _env("K8S_AUTH_SSL_CA_CERT", type="path", aliases=["ssl_ca_cert"]),
+    "client_cert": _env("K8S_AUTH_CERT_FILE", type="path", aliases=["cert_file"]),
+    "client_key": _env("K8S_AUTH_KEY_FILE", type="path", aliases=["key_file"], no_log=False),
+    "proxy": _env("K8S_AUTH_PROXY"),
+    "no_proxy": _env("K8S_AUTH_NO_PROXY"),
+    "proxy_headers": {
+        "type": "dict",
+        "options": {
+            "basic_auth": _env("K8S_AUTH_PROXY_HEADERS_BASIC_AUTH", no_log=True),
+            "proxy_basic_auth": _env("K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH", no_log=True),
+            "user_agent": _env("K8S_AUTH_PROXY_HEADERS_USER_AGENT"),
+        },
+    },
+    "impersonate_user": _env("K8S_AUTH_IMPERSONATE_USER"),
+    "impersonate_groups": _env("K8S_AUTH_IMPERSONATE_GROUPS", type="list", elements="str"),
+}
+
+PATH_OPTIONS: Spec = {
+    "grafana_namespace": {"type": "str", "required": True},
+    "grafana_name": {"type": "str", "default": "grafana"},
+    "grafana_kind": {"type": "str", "default": "Deployment", "choices": ["Deployment", "StatefulSet", "DaemonSet"]},
+    "grafana_url": _env("GRAFANA_URL"),
+    "grafana_token": _env("GRAFANA_TOKEN", no_log=True),
+    "grafana_validate_certs": {"type": "bool", "default": True},
+    "datasource_url": {"type": "str"},
+    "datasource_uid": {"type": "str"},
+    "proxies": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "workload": {"type": "str", "required": True},
+            "upstream": {"type": "str"},
+            "host": {"type": "str"},
+        },
+    },
+    "istio_namespace": {"type": "str", "default": "istio-system"},
+    "istio_revision": {"type": "str"},
+    "cluster_domain": {"type": "str", "default": "cluster.local"},
+    "read_logs": {"type": "bool", "default": True},
+    "log_seconds": {"type": "int", "default": 600},
+}
+
+# Where a kubeconfig that is given as a dictionary holds secrets.
+_KUBECONFIG_SECRETS = frozenset(
+    {"token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret"}
+)
+
+
+class FailError(Exception):
+    """A module ends without success but with a result: `msg` is the sentence, `result` what is returned beside it."""
+
+    def __init__(self, msg: str, result: Params) -> None:
+        super().__init__(msg)
+        self.result = result
+
+
+def run(options: Spec, work: Callable[[AnsibleModule, Client], Params], **settings: Any) -> None:
+    """Build the module, connect, do the work, exit. Results are masked as text on their way out.
+
+    options: beside those for the connection and for the path. work: returns the result; may raise KubeError, InputError
+    and FailError. settings: for AnsibleModule.
+    """
+    module = AnsibleModule({**AUTH_OPTIONS, **PATH_OPTIONS, **options}, supports_check_mode=True, **settings)
+    if isinstance(module.params["kubeconfig"], dict):
+        module.no_log_values |= _secrets(module.params["kubeconfig"])
+    client = None
+    try:
+        client = _connect(module)
+        result = work(module, client)
+    except FailError as failure:
+        module.fail_json(msg=_redact.text(str(failure)), **_redact.plain(failure.result))
+    except (KubeError, InputError) as error:
+        module.fail_json(msg=_redact.text(str(error)))
+    else:
+        for warning in client.warnings:
+            module.warn(_redact.text(warning))
+        module.exit_json(**_redact.plain({"changed": False, **result}))
+    finally:
+        if client is not None:
+            client.transport.close()
+
+
+def _connect(module: AnsibleModule) -> Client:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import config
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+
+    try:
+        return Client(config.connect(module.params))
+    except ImportError as error:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc(), error=str(error))
+
+
+def _secrets(node: Any) -> set[str]:
+    """The values of secret keys anywhere in a kubeconfig."""
+    if isinstance(node, list):
+        return set().union(*map(_secrets, node))
+    if not isinstance(node, dict):
+        return set()
+    own = {str(value) for key, value in node.items() if key in _KUBECONFIG_SECRETS and value}
+    return own.union(*map(_secrets, node.values()))
+
+
+def question(params: Params) -> Question:
+    """The question that a module's options ask. Raises InputError."""
+    if params["log_seconds"] < 1:
+        raise InputError("log_seconds must be at least 1; set read_logs to false to leave the access logs out.")
+    for entry in params["proxies"]:
+        if entry["workload"].count("/") != 1:
+            raise InputError(f"proxies: workload {entry['workload']!r} must be written as namespace/name.")
+    known = [KnownProxy(e["workload"], e["upstream"] or "", e["host"] or "") for e in params["proxies"]]
+    return Question(
+        grafana_namespace=params["grafana_namespace"],
+        grafana_name=params["grafana_name"],
+        grafana_kind=params["grafana_kind"],
+        datasource_url=params["datasource_url"] or "",
+        datasource_uid=params["datasource_uid"] or "",
+        ask_grafana=bool(params["grafana_url"] or params["grafana_token"]),
+        proxies=tuple(known),
+        istio_namespace=params["istio_namespace"],
+        istio_revision=params["istio_revision"] or "",
+        cluster_domain=params["cluster_domain"],
+        read_logs=params["read_logs"],
+        log_seconds=params["log_seconds"],
+    )
+
+
+def grafana_by_url(params: Params) -> Grafana | None:
+    """Grafana at its URL; None where no URL was given and its pods are to be asked. Raises ConfigError."""
+    if not params["grafana_url"]:
+        return None
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import grafana
+
+    token = params["grafana_token"] or ""
+    return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
+
+
+def diagnose(client: Client, params: Params, annotate: bool = False) -> tuple[Diagnosis, Snapshot]:
+    """Diagnose the live cluster. Raises KubeError, InputError."""
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.live import LiveReader
+
+    asked = question(params)
+    reader = LiveReader(client, asked, grafana_by_url(params), params["grafana_token"] or "")
+    return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
+
+
+def api_usage(client: Client) -> dict[str, int]:
+    """What the run cost the API server."""
+    return {"requests": client.requests, "bytes": client.bytes}

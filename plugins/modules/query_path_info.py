@@ -1,0 +1,241 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Diagnose a Grafana query path through an Istio mesh."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: query_path_info
+short_description: Finds why Grafana's queries die on their way through an Istio mesh
+version_added: 0.1.0
+author:
+  - Mesh operations maintainers (@meshops)
+description:
+  - Follows a data source's queries from Grafana, hop by hop and with the Host that is on the wire at each hop, to the
+    server that answers. Says what Istio does with them and why, what the access logs of both sidecars show, and which
+    fixes would work at what price.
+  - Reads only what the path needs, at most 25 requests however large the cluster is, and changes nothing.
+extends_documentation_fragment:
+  - meshops.istio_remediation.auth
+  - meshops.istio_remediation.query_path
+  - meshops.istio_remediation.attributes
+  - meshops.istio_remediation.attributes.info_module
+  - meshops.istio_remediation.attributes.action_group
+seealso:
+  - module: meshops.istio_remediation.query_path_remediation
+  - module: meshops.istio_remediation.query_path_probe
+"""
+
+EXAMPLES = r"""
+- name: Diagnose the only Prometheus data source of Grafana
+  meshops.istio_remediation.query_path_info:
+    grafana_namespace: monitoring
+  register: diagnosis
+
+- name: Diagnose one of several data sources
+  meshops.istio_remediation.query_path_info:
+    kubeconfig: ~/.kube/config
+    context: production
+    grafana_namespace: monitoring
+    datasource_uid: tenant-x
+
+- name: Diagnose a path through a proxy that is not known to the collection
+  meshops.istio_remediation.query_path_info:
+    grafana_namespace: monitoring
+    datasource_url: http://query-gateway.monitoring.svc:8080
+    proxies:
+      - workload: monitoring/query-gateway
+        upstream: http://prometheus.monitoring.svc:9090
+        host: preserve
+"""
+
+RETURN = r"""
+verdict:
+  description: The path in one sentence.
+  returned: success
+  type: dict
+  contains:
+    status:
+      description: One of V(healthy), V(broken), V(at_risk) and V(inconclusive).
+      type: str
+      returned: success
+    code:
+      description: Code of the finding that decides, such as V(QP101); empty for a healthy path.
+      type: str
+      returned: success
+    summary:
+      description: The sentence.
+      type: str
+      returned: success
+    under:
+      description: What the same path would do with another mTLS mode at the server, by mode.
+      type: dict
+      returned: success
+datasource:
+  description: The data source, and where it was found.
+  returned: success
+  type: dict
+hops:
+  description: The hops of the path, in the order in which a query takes them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    client:
+      description: Workload that sends, as C(Kind/namespace/name).
+      type: str
+      returned: success
+    server:
+      description: Workload that receives, as C(Kind/namespace/name).
+      type: str
+      returned: success
+    url:
+      description: URL that the client dials.
+      type: str
+      returned: success
+    host_on_wire:
+      description: Host header with which the query leaves the client.
+      type: str
+      returned: success
+    service:
+      description: Service behind the URL, as C(namespace/name).
+      type: str
+      returned: success
+    port:
+      description: Port of the Service.
+      type: int
+      returned: success
+    protocol:
+      description: Protocol that Istio gives the port (C(kind)), and which declaration decides (C(why)).
+      type: dict
+      returned: success
+    route:
+      description: Where the client's sidecar sends the query, with the names of Envoy's listener, route and cluster.
+      type: dict
+      returned: success
+    client_tls:
+      description: How the client's sidecar speaks to the server.
+      type: dict
+      returned: success
+    server_mtls:
+      description: Which mTLS mode the server demands, and which policy says so.
+      type: dict
+      returned: success
+    outcome:
+      description: What follows for a query.
+      type: dict
+      returned: success
+findings:
+  description: What the rules found.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Stable code of the rule.
+      type: str
+      returned: success
+    status:
+      description: One of V(broken), V(at_risk), V(notice) and V(unknown).
+      type: str
+      returned: success
+    where:
+      description: The hop or the object.
+      type: str
+      returned: success
+    summary:
+      description: One sentence.
+      type: str
+      returned: success
+    evidence:
+      description: Lines of configuration and of access logs that show it.
+      type: list
+      elements: str
+      returned: success
+remedies:
+  description: All fixes that are known, those that work first, the least harmful of them first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    strategy:
+      description: Name of the fix for O(meshops.istio_remediation.query_path_remediation#module:strategy).
+      type: str
+      returned: success
+    protocol:
+      description: Value for O(meshops.istio_remediation.query_path_remediation#module:protocol); empty for other fixes.
+      type: str
+      returned: success
+    applicable:
+      description: Whether it would cure the path.
+      type: bool
+      returned: success
+    reason:
+      description: Why it does not apply, or what it does.
+      type: str
+      returned: success
+    effects:
+      description: What it does besides, each with the C(token) that consents to it.
+      type: list
+      elements: dict
+      returned: success
+    consent_needed:
+      description: Tokens without which the fix is refused.
+      type: list
+      elements: str
+      returned: success
+    changes:
+      description: Every change to the cluster with its way back.
+      type: list
+      elements: dict
+      returned: success
+    hash:
+      description: Name of exactly this plan on exactly these objects.
+      type: str
+      returned: success
+unknown:
+  description: What could not be read or told, as sentences.
+  returned: success
+  type: list
+  elements: str
+api:
+  description: What the diagnosis cost the API server.
+  returned: success
+  type: dict
+  contains:
+    requests:
+      description: Number of requests.
+      type: int
+      returned: success
+    bytes:
+      description: Size of all answers.
+      type: int
+      returned: success
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils import _module
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    """Diagnose, and return the diagnosis as plain data."""
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
+
+    diagnosis, _snapshot = _module.diagnose(client, module.params)
+    return {**_result.to_dict(diagnosis), "api": _module.api_usage(client)}
+
+
+def main() -> None:
+    """Run the module."""
+    _module.run({}, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"meshlab: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Nobody reads on, as in "up | head"; the interpreter must not complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("meshlab: interrupted; 'up' and 'down' cope with what is left", file=sys.stderr)
         return 130

@@ -82,6 +82,9 @@ def kube_controller_manager(folders: Folders) -> Daemon:
             f"--cluster-signing-cert-file={pki / 'ca.crt'}",
             f"--cluster-signing-key-file={pki / 'ca.key'}",
             "--use-service-account-credentials=true",
+            # By default 20 requests a second: with these the first pod is admitted seconds earlier.
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
             "--leader-elect=false",
             "--profiling=false",
         ],

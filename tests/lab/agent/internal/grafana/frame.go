@@ -43,7 +43,7 @@ type frameField struct {
 // frameData has one list per field: times in milliseconds, and values, where
 // null stands for a number that JSON does not have.
 type frameData struct {
-	Values [2][]*float64 `json:"values"`
+	Values [][]*float64 `json:"values"`
 }
 
 // sample is Prometheus' pair of a time in seconds and a value as text.
@@ -84,7 +84,10 @@ func frames(resultType string, raw json.RawMessage, item queryItem, step time.Du
 	}
 	if len(all) == 0 {
 		// Grafana answers an empty result by a frame without fields.
-		return []frame{{Schema: frameSchema{RefID: item.RefID, Meta: meta, Fields: []frameField{}}}}, nil
+		return []frame{{
+			Schema: frameSchema{RefID: item.RefID, Meta: meta, Fields: []frameField{}},
+			Data:   frameData{Values: [][]*float64{}},
+		}}, nil
 	}
 	result := make([]frame, 0, len(all))
 	for _, one := range all {
@@ -92,7 +95,7 @@ func frames(resultType string, raw json.RawMessage, item queryItem, step time.Du
 		if resultType != "matrix" {
 			samples = []sample{one.Value}
 		}
-		converted, err := newFrame(item.RefID, meta, one.Metric, samples)
+		converted, err := newFrame(item, meta, one.Metric, samples)
 		if err != nil {
 			return nil, err
 		}
@@ -101,18 +104,19 @@ func frames(resultType string, raw json.RawMessage, item queryItem, step time.Du
 	return result, nil
 }
 
-func newFrame(refID string, meta frameMeta, labels map[string]string, samples []sample) (frame, error) {
+func newFrame(item queryItem, meta frameMeta, labels map[string]string, samples []sample) (frame, error) {
 	name := labels["__name__"]
 	if name == "" {
 		name = "Value"
 	}
-	result := frame{Schema: frameSchema{RefID: refID, Meta: meta, Fields: []frameField{
+	result := frame{Schema: frameSchema{RefID: item.RefID, Meta: meta, Fields: []frameField{
 		{Name: "Time", Type: "time", TypeInfo: map[string]string{"frame": "time.Time"}},
 		{
 			Name: name, Type: "number", TypeInfo: map[string]string{"frame": "float64"}, Labels: labels,
-			Config: map[string]any{"displayNameFromDS": seriesName(labels)},
+			Config: map[string]any{"displayNameFromDS": seriesName(labels, item.Expr)},
 		},
 	}}}
+	times, values := make([]*float64, 0, len(samples)), make([]*float64, 0, len(samples))
 	for _, point := range samples {
 		seconds, isNumber := point[0].(float64)
 		text, isText := point[1].(string)
@@ -124,9 +128,9 @@ func newFrame(refID string, meta frameMeta, labels map[string]string, samples []
 			return frame{}, fmt.Errorf("unexpected sample %v", point)
 		}
 		milliseconds := math.Round(seconds * 1000)
-		result.Data.Values[0] = append(result.Data.Values[0], &milliseconds)
-		result.Data.Values[1] = append(result.Data.Values[1], finite(value))
+		times, values = append(times, &milliseconds), append(values, finite(value))
 	}
+	result.Data.Values = [][]*float64{times, values}
 	return result, nil
 }
 
@@ -137,8 +141,12 @@ func finite(value float64) *float64 {
 	return &value
 }
 
-// seriesName is PromQL's notation of a series.
-func seriesName(labels map[string]string) string {
+// seriesName is PromQL's notation of a series, or the expression for one
+// without labels.
+func seriesName(labels map[string]string, expression string) string {
+	if len(labels) == 0 {
+		return expression
+	}
 	pairs := make([]string, 0, len(labels))
 	for name, value := range labels {
 		if name != "__name__" {
@@ -146,7 +154,7 @@ func seriesName(labels map[string]string) string {
 		}
 	}
 	sort.Strings(pairs)
-	if len(pairs) == 0 && labels["__name__"] != "" {
+	if len(pairs) == 0 {
 		return labels["__name__"]
 	}
 	return labels["__name__"] + "{" + strings.Join(pairs, ", ") + "}"

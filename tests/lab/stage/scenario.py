@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scenario's files: what the world looks like before anything is done.
+
+``tests/lab/scenarios/README.md`` says what each key means.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from meshlab import manifests
+from meshlab.api import Manifest
+from meshlab.errors import LabError
+from meshlab.settings import LAB
+
+SCENARIOS = LAB / "scenarios"
+STACK = LAB / "stack"
+
+
+class Scenario(NamedTuple):
+    """One world.
+
+    objects: every object of the namespace, the stack's with the scenario's on top. mesh: settings of the mesh
+    configuration as ``key=value``. answer: what Grafana gives to a query in this world (see query.py).
+    """
+
+    name: str
+    objects: tuple[Manifest, ...]
+    mesh: tuple[str, ...]
+    answer: Mapping[str, Any]
+
+
+def load(name: str) -> Scenario:
+    """Read a scenario. Raises LabError where it is not there or its edits fit nothing."""
+    folder = SCENARIOS / name
+    try:
+        data = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LabError(f"There is no scenario {name} in {SCENARIOS}.") from error
+    world = data.get("world") or {}
+    objects = lay(manifests.read(STACK), manifests.read(folder))
+    return Scenario(
+        name=name,
+        objects=tuple(edit(objects, world.get("edits") or [])),
+        mesh=tuple(f"{key}={value}" for key, value in (world.get("mesh") or {}).items()),
+        answer=data["before"]["answer"],
+    )
+
+
+def plain() -> Scenario:
+    """The stack as it is, in which queries die."""
+    return Scenario("", tuple(manifests.read(STACK)), (), {"status": 503})
+
+
+def identity(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def lay(below: Iterable[Manifest], above: Iterable[Manifest]) -> list[Manifest]:
+    """Return all objects; one of ``above`` takes the place of one of ``below`` with the same kind and name."""
+    laid = {identity(manifest): manifest for manifest in [*below, *above]}
+    return list(laid.values())
+
+
+def edit(objects: list[Manifest], edits: Iterable[Mapping[str, Any]]) -> list[Manifest]:
+    """Return the objects with fields set or removed.
+
+    edits: ``object`` is ``Kind/name``; ``set`` maps JSON Pointers to values, None removes the field.
+    Raises LabError for an object or a path that is not there.
+    """
+    known = {"/".join(identity(manifest)): copy.deepcopy(manifest) for manifest in objects}
+    for entry in edits:
+        try:
+            target = known[entry["object"]]
+        except KeyError:
+            raise LabError(f"The stack has no {entry['object']} to edit.") from None
+        for pointer, value in entry["set"].items():
+            put(target, pointer, value)
+    return list(known.values())
+
+
+def put(manifest: Manifest, pointer: str, value: Any) -> None:
+    """Set what ``pointer`` names, such as ``/spec/ports/0/name``; None removes it, ``-`` appends to a list."""
+    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    current: Any = manifest
+    try:
+        for part in way:
+            current = current[int(part)] if isinstance(current, list) else current.setdefault(part, {})
+        if isinstance(current, list):
+            current[:] = [*current, value] if last == "-" else [*current[: int(last)], value, *current[int(last) + 1 :]]
+        elif value is None:
+            current.pop(last, None)
+        else:
+            current[last] = value
+    except (IndexError, ValueError, AttributeError):
+        raise LabError(f"{'/'.join(identity(manifest))} has nothing at {pointer} to edit.") from None
+
+
+def names() -> list[str]:
+    """The names of all scenarios."""
+    return sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yml"))
+
+
+def folder_of(name: str) -> Path:
+    return SCENARIOS / name

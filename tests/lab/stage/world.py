@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the cluster to exactly what a scenario describes: nothing more is left of what ran before.
+
+Deleting the namespace would do it too, but then everything in it starts anew, which takes several times as long.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from meshlab import manifests, waiting
+from meshlab.api import Api, ApiError, Manifest
+
+from stage.scenario import identity
+
+NAMESPACE = "monitoring"
+PATIENCE = 90.0
+RESTARTED = "meshlab/restarted"
+# Whose connections outlive a change: a scenario starts with a new pod of it.
+PROXY = ("Deployment", "prom-label-proxy")
+
+# What scenarios and fixes create, as (API version, kind).
+SWEPT = (
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "ServiceAccount"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("networking.istio.io/v1", "DestinationRule"),
+    ("networking.istio.io/v1", "ServiceEntry"),
+    ("networking.istio.io/v1", "Sidecar"),
+    ("networking.istio.io/v1", "VirtualService"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
+    ("security.istio.io/v1", "AuthorizationPolicy"),
+    ("security.istio.io/v1", "PeerAuthentication"),
+    ("security.istio.io/v1", "RequestAuthentication"),
+    ("telemetry.istio.io/v1", "Telemetry"),
+)
+# What the cluster itself puts into every namespace.
+NATIVE = frozenset(
+    {("ConfigMap", "kube-root-ca.crt"), ("ConfigMap", "istio-ca-root-cert"), ("ServiceAccount", "default")}
+)
+FIRST = ("Namespace", "ServiceAccount", "ConfigMap", "Secret")
+
+
+def bring_about(api: Api, objects: Iterable[Manifest]) -> None:
+    """Make the namespace hold these objects and no others, with a new pod of the proxy, and wait until all are ready.
+
+    Raises LabError where that does not happen in time, ApiError where the API server refuses an object.
+    """
+    wanted = [_fresh(manifest) for manifest in objects]
+    early = [manifest for manifest in wanted if manifest["kind"] in FIRST]
+    late = [manifest for manifest in wanted if manifest["kind"] not in FIRST]
+    manifests.apply(api, [manifest for manifest in early if manifest["kind"] == "Namespace"])
+    sweep(api, {identity(manifest) for manifest in wanted})
+    for group in ([manifest for manifest in early if manifest["kind"] != "Namespace"], late):
+        with ThreadPoolExecutor(manifests.THREADS) as pool:
+            for _done in pool.map(lambda manifest: replace(api, manifest), group):
+                continue
+    wait_until_ready(api)
+
+
+def _fresh(manifest: Manifest) -> Manifest:
+    if identity(manifest) != PROXY:
+        return manifest
+    stamped = copy.deepcopy(manifest)
+    template = stamped["spec"]["template"].setdefault("metadata", {})
+    template["annotations"] = {**(template.get("annotations") or {}), RESTARTED: str(time.time())}
+    return stamped
+
+
+def sweep(api: Api, wanted: set[tuple[str, str]]) -> None:
+    """Delete what is in the namespace and not wanted."""
+    for version, kind in SWEPT:
+        plural, _namespaced = api.resource(version, kind)
+        base = api.path({"apiVersion": version, "kind": kind, "metadata": {"name": "", "namespace": NAMESPACE}})
+        for found in api.get(base.rstrip("/"))["items"]:
+            name = found["metadata"]["name"]
+            if (kind, name) not in wanted | NATIVE:
+                _delete(api, f"{base}{name}", plural)
+
+
+def _delete(api: Api, path: str, plural: str) -> None:
+    foreground = {"propagationPolicy": "Foreground"} if plural == "deployments" else None
+    try:
+        api.request("DELETE", path, foreground)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def replace(api: Api, manifest: Manifest) -> None:
+    """Create the object, or put it in the place of the one that is there: fields that others added vanish."""
+    path = api.path(manifest)
+    found = api.get_or_none(path)
+    if found is None:
+        api.request("POST", path.rpartition("/")[0], manifest)
+        return
+    body = copy.deepcopy(manifest)
+    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    api.request("PUT", path, body)
+
+
+def restart_proxy(api: Api) -> None:
+    """Replace the proxy's pod, so that none of its old connections answers."""
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{PROXY[1]}"
+    annotations = {"metadata": {"annotations": {RESTARTED: str(time.time())}}}
+    api.request("PATCH", path, {"spec": {"template": annotations}}, "application/merge-patch+json")
+    wait_until_ready(api)
+
+
+def wait_until_ready(api: Api) -> None:
+    """Wait until every Deployment has rolled out and no pod of an older one is left. Raises LabError."""
+    waiting.until(
+        lambda: not unready(api), "the start of all pods", PATIENCE, why=lambda: "; ".join(unready(api)), pause=0.2
+    )
+
+
+def unready(api: Api) -> list[str]:
+    """What is not ready yet, as sentences."""
+    found = []
+    expected = 0
+    for deployment in api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")["items"]:
+        replicas, status = deployment["spec"]["replicas"], deployment.get("status", {})
+        expected += replicas
+        current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        if not current or counts != [replicas] * 3:
+            found.append(f"Deployment {deployment['metadata']['name']} has not rolled out")
+    pods = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    return found if found or len(pods) == expected else [f"{len(pods)} pods are there, {expected} are wanted"]

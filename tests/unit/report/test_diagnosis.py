@@ -108,7 +108,7 @@ def test_effect_that_needs_consent_is_named_and_put_into_the_command() -> None:
     shown = query_path_report(diagnosis, QUESTION)
     assert "NEEDS CONSENT to denies_all:AuthorizationPolicy/monitoring/api-only:" in " ".join(shown)
     assert "-e protocol=tcp -e accept_effects=denies_all:AuthorizationPolicy/monitoring/api-only" in shown[-1]
-    assert "accepts what NEEDS CONSENT" in shown[-2]
+    assert "this accepts what NEEDS CONSENT above" in " ".join(shown[-3:-1])
 
 
 def test_refused_fix_gives_its_reason() -> None:

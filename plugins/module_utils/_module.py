@@ -7,6 +7,7 @@ time in every task.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader
 
 Params = Mapping[str, Any]
 Spec = dict[str, dict[str, Any]]
@@ -107,19 +109,33 @@ def run(options: Spec, work: Callable[[AnsibleModule, Client], Params], **settin
     options: beside those for the connection and for the path. work: returns the result; may raise KubeError, InputError
     and FailError. settings: for AnsibleModule.
     """
+    _run(options, work, settings)
+
+
+def run_offline_too(options: Spec, work: Callable[[AnsibleModule, Client | None], Params]) -> None:
+    """Like run(), but where the option `snapshot` is given nothing is connected to, and work() gets no client."""
+    _run(options, work, {}, lambda params: bool(params["snapshot"]))
+
+
+def _run(
+    options: Spec,
+    work: Callable[[AnsibleModule, Any], Params],
+    settings: dict[str, Any],
+    offline: Callable[[Params], bool] = lambda _params: False,
+) -> None:
     module = AnsibleModule({**AUTH_OPTIONS, **PATH_OPTIONS, **options}, supports_check_mode=True, **settings)
     if isinstance(module.params["kubeconfig"], dict):
         module.no_log_values |= _secrets(module.params["kubeconfig"])
     client = None
     try:
-        client = _connect(module)
+        client = None if offline(module.params) else _connect(module)
         result = work(module, client)
     except FailError as failure:
         module.fail_json(msg=_redact.text(str(failure)), **_redact.plain(failure.result))
     except (KubeError, InputError) as error:
         module.fail_json(msg=_redact.text(str(error)))
     else:
-        for warning in client.warnings:
+        for warning in client.warnings if client else ():
             module.warn(_redact.text(warning))
         module.exit_json(**_redact.plain({"changed": False, **result}))
     finally:
@@ -181,18 +197,41 @@ def grafana_by_url(params: Params) -> Grafana | None:
     return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
 
 
-def diagnose(client: Client, params: Params, annotate: bool = False) -> tuple[Diagnosis, Snapshot]:
-    """Diagnose the live cluster. Raises KubeError, InputError."""
+def diagnose(client: Client | None, params: Params, annotate: bool = False) -> tuple[Diagnosis, Snapshot]:
+    """Diagnose the live cluster, or what `snapshot` holds, with any assumptions laid over.
+
+    Raises KubeError, InputError.
+    """
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.live import LiveReader
 
     asked = question(params)
-    reader = LiveReader(client, asked, grafana_by_url(params), params["grafana_token"] or "")
+    reader = _saved(params) if client is None else _live(client, asked, params)
+    if params.get("assume") or params.get("with_manifests"):
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import overlay
+
+        asked = asked._replace(read_logs=False)
+        reader = overlay.OverlaidReader(reader, overlay.assumptions(params), asked.istio_namespace)
     return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
 
 
-def api_usage(client: Client) -> dict[str, int]:
-    """What the run cost the API server."""
-    return {"requests": client.requests, "bytes": client.bytes}
+def _live(client: Client, asked: Question, params: Params) -> Reader:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.live import LiveReader
+
+    return LiveReader(client, asked, grafana_by_url(params), params["grafana_token"] or "")
+
+
+def _saved(params: Params) -> Reader:
+    if os.path.isdir(params["snapshot"]):
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.manifests import ManifestReader
+
+        return ManifestReader(params["snapshot"])
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
+
+    return saved.load(params["snapshot"])
+
+
+def api_usage(client: Client | None) -> dict[str, int]:
+    """What the run cost the API server; nothing where none was asked."""
+    return {"requests": client.requests, "bytes": client.bytes} if client else {"requests": 0, "bytes": 0}

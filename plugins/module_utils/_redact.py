@@ -42,13 +42,16 @@ def secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
-def text(value: str) -> str:
-    """A text without secrets, escape sequences and characters that change how a terminal or a reader sees the rest."""
+def text(value: str, longest: int = LONGEST) -> str:
+    """A text without secrets, escape sequences and characters that change how a terminal or a reader sees the rest.
+
+    What is longer than `longest` characters is cut, and says so.
+    """
     for pattern, replacement in _PATTERNS:
         value = pattern.sub(replacement, value)
     value = _ANSI.sub("", value)
     cleaned = "".join(char if _visible(char) else "\N{REPLACEMENT CHARACTER}" for char in value)
-    return cleaned if len(cleaned) <= LONGEST else f"{cleaned[:LONGEST]}… ({len(cleaned) - LONGEST} more characters)"
+    return cleaned if len(cleaned) <= longest else f"{cleaned[:longest]}… ({len(cleaned) - longest} more characters)"
 
 
 def _visible(char: str) -> bool:
@@ -56,14 +59,14 @@ def _visible(char: str) -> bool:
     return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, longest: int = LONGEST) -> Any:
     """A JSON-plain value with every text in it cleaned, keys included."""
     if isinstance(value, str):
-        return text(value)
+        return text(value, longest)
     if isinstance(value, dict):
-        return {text(key) if isinstance(key, str) else key: plain(entry) for key, entry in value.items()}
+        return {text(key) if isinstance(key, str) else key: plain(entry, longest) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
+        return [plain(entry, longest) for entry in value]
     return value
 
 

@@ -16,6 +16,39 @@ description:
     server that answers. Says what Istio does with them and why, what the access logs of both sidecars show, and which
     fixes would work at what price.
   - Reads only what the path needs, at most 25 requests however large the cluster is, and changes nothing.
+  - With O(snapshot) it judges what was saved, with neither a cluster nor the C(kubernetes) package.
+options:
+  snapshot:
+    description:
+      - Path of a snapshot that O(save_snapshot) wrote, or of a folder with manifests (C(kubectl get -o yaml) or a
+        must-gather). It is judged in place of a live cluster.
+      - What it does not hold is unknown, and the verdict says so.
+    type: path
+  save_snapshot:
+    description:
+      - Path of a file to write everything into that the verdict rests on, with secrets masked.
+      - It is written in check mode too, for it is part of the answer and changes nothing in the cluster.
+    type: path
+  assume:
+    description:
+      - What if. Assumptions that are laid over what is read and judged by the same rules. Access logs play no part
+        then.
+    type: dict
+    suboptions:
+      peer_authentication:
+        description:
+          - The mode that every sidecar has, in the place of all PeerAuthentications.
+        type: str
+        choices: [STRICT, PERMISSIVE, DISABLE]
+      mesh:
+        description:
+          - Settings of MeshConfig, such as C(outboundTrafficPolicy), laid over those of the mesh.
+        type: dict
+  with_manifests:
+    description:
+      - What if. Objects as they would be applied, each a path of a YAML file or a dictionary.
+    type: list
+    elements: raw
 extends_documentation_fragment:
   - meshops.istio_remediation.auth
   - meshops.istio_remediation.query_path
@@ -48,6 +81,17 @@ EXAMPLES = r"""
       - workload: monitoring/query-gateway
         upstream: http://prometheus.monitoring.svc:9090
         host: preserve
+
+- name: Ask what breaks on this path if the mesh goes STRICT tonight
+  meshops.istio_remediation.query_path_info:
+    grafana_namespace: monitoring
+    assume:
+      peer_authentication: STRICT
+
+- name: Judge a snapshot that a customer sent
+  meshops.istio_remediation.query_path_info:
+    grafana_namespace: monitoring
+    snapshot: customer.snapshot.json
 """
 
 RETURN = r"""
@@ -224,17 +268,35 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 
 
-def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
+OPTIONS: dict[str, dict[str, Any]] = {
+    "snapshot": {"type": "path"},
+    "save_snapshot": {"type": "path"},
+    "assume": {
+        "type": "dict",
+        "options": {
+            "peer_authentication": {"type": "str", "choices": ["STRICT", "PERMISSIVE", "DISABLE"]},
+            "mesh": {"type": "dict"},
+        },
+    },
+    "with_manifests": {"type": "list", "elements": "raw"},
+}
+
+
+def work(module: AnsibleModule, client: Client | None) -> dict[str, Any]:
     """Diagnose, and return the diagnosis as plain data."""
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
 
-    diagnosis, _snapshot = _module.diagnose(client, module.params)
+    diagnosis, snapshot = _module.diagnose(client, module.params)
+    if module.params["save_snapshot"]:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
+
+        saved.save(module.params["save_snapshot"], diagnosis.question, snapshot)
     return {**_result.to_dict(diagnosis), "api": _module.api_usage(client)}
 
 
 def main() -> None:
     """Run the module."""
-    _module.run({}, work)
+    _module.run_offline_too(OPTIONS, work)
 
 
 if __name__ == "__main__":

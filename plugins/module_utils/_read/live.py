@@ -28,8 +28,6 @@ LOG_LINES = 2000
 LOG_BYTES = 8 * 1024 * 1024
 HELP_FLAG = "-help"
 HELP_TIMEOUT = 10.0
-# Grafana's Helm chart and its sidecar load every ConfigMap with this label, whatever its value.
-DATASOURCE_LABEL = "grafana_datasource"
 
 
 class LiveReader:
@@ -81,14 +79,7 @@ class LiveReader:
         config_map = exists(self._client, "ConfigMap", need.namespace, need.name)
         if config_map is None:
             return Answer()
-        text = objects.text(objects.mapping(config_map.get("data")).get("mesh"))
-        try:
-            mesh = documents.decode(text) or {}
-        except documents.DocumentError as error:
-            return Answer(problem=f"key mesh of ConfigMap {need.namespace}/{need.name}: {error}")
-        if not isinstance(mesh, dict):
-            return Answer(problem=f"key mesh of ConfigMap {need.namespace}/{need.name} is no mapping")
-        return Answer(({"metadata": trim(config_map)["metadata"], "mesh": mesh},))
+        return documents.mesh_config(trim(config_map))
 
     def _datasources(self, need: Need) -> Answer:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents
@@ -96,7 +87,7 @@ class LiveReader:
         maps: dict[str, Object] = {}
         problems = []
         try:
-            labelled = self._client.list("ConfigMap", need.namespace, DATASOURCE_LABEL)
+            labelled = self._client.list("ConfigMap", need.namespace, documents.DATASOURCE_LABEL)
             maps |= {objects.name(config_map): config_map for config_map in labelled}
         except ApiError as error:
             problems.append(_phrase(error))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Without a cluster: a saved snapshot and a folder of manifests give the verdict that the cluster gave."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from world import NS, PROMETHEUS_HOST, QUESTION, World, istio, obj
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis, diagnose
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader, collect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.manifests import ManifestReader
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.overlay import Assumptions, OverlaidReader
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import to_dict
+
+ISTIO_KINDS = (
+    "peerauthentications destinationrules virtualservices sidecars serviceentries authorizationpolicies "
+    "requestauthentications"
+)
+
+
+class WorldReader:
+    """The world in the place of a cluster."""
+
+    def __init__(self, world: World) -> None:
+        self.read = world.answer
+
+
+def ask(reader: Any, **changes: Any) -> Diagnosis:
+    asked = QUESTION._replace(**changes)
+    return collect(reader, lambda snapshot: diagnose(asked, snapshot))[0]
+
+
+def folder(path: Path, world: World) -> ManifestReader:
+    """The world as `kubectl get -o yaml` writes it: a file per kind, empty lists included."""
+    for plural in ISTIO_KINDS.split():
+        (path / f"{plural}.yaml").write_text("apiVersion: v1\nitems: []\nkind: List\n")
+    mesh = obj("ConfigMap", "istio", {}, namespace="istio-system")
+    documents = [*world.objects, {**mesh, "data": {"mesh": yaml.safe_dump(world.mesh)}}]
+    (path / "everything.yaml").write_text(yaml.safe_dump_all(documents))
+    return ManifestReader(str(path))
+
+
+def test_a_saved_snapshot_gives_the_identical_result(tmp_path: Path) -> None:
+    world = World()
+    world.logs = {"prom-label-proxy-abc-1": "\n".join(["2026-11-24T10:00:00Z info x"] * 3000)}
+    live, snapshot = collect(WorldReader(world), lambda known: diagnose(QUESTION, known))
+    path = tmp_path / "snapshot.json"
+    saved.save(str(path), QUESTION, snapshot)
+    assert path.stat().st_mode & 0o077 == 0
+    assert to_dict(ask(saved.load(str(path)))) == to_dict(live)
+
+
+def test_what_a_snapshot_lacks_is_unknown() -> None:
+    world = World().proxy_args(lambda args: [*args, f"--rewrite-host-header-to={PROMETHEUS_HOST}"])
+    answers = {key: answer for key, answer in world.snapshot().answers().items() if "VirtualService" not in key}
+    verdict = ask(saved.SavedReader(answers)).judgement.verdict
+    assert (verdict.status, verdict.code) == ("inconclusive", "QP902")
+
+
+def test_secrets_do_not_reach_the_file(tmp_path: Path) -> None:
+    world = World().proxy_args(lambda args: [*args, "--header=Authorization: Bearer canary-canary-canary"])
+    world.get("Pod", "grafana-abc-1")["spec"]["containers"][0]["env"] = [
+        {"name": "PASSWORD", "value": "glsa_canarycanary"}
+    ]
+    path = tmp_path / "snapshot.json"
+    saved.save(str(path), QUESTION, world.snapshot())
+    assert "canary" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("{", "not JSON"),
+        ("{}", "save_snapshot"),
+        ('{"format": "meshops.istio_remediation/snapshot", "version": 9}', "version 9"),
+    ],
+)
+def test_a_file_that_is_no_snapshot_is_refused_in_a_sentence(tmp_path: Path, text: str, fragment: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=fragment):
+        saved.load(str(path))
+
+
+def test_a_folder_of_manifests_is_judged_like_the_cluster(tmp_path: Path) -> None:
+    verdict = ask(folder(tmp_path, World())).judgement.verdict
+    assert (verdict.status, verdict.code, verdict.certainty) == ("broken", "QP101", "predicted")
+
+
+def test_a_kind_that_was_not_exported_is_unknown_and_says_how_to_export_it(tmp_path: Path) -> None:
+    reader = folder(tmp_path, World().port("prometheus", appProtocol="tcp"))
+    assert ask(reader).judgement.verdict.status == "healthy"
+    (tmp_path / "destinationrules.yaml").unlink()
+    judgement = ask(ManifestReader(str(tmp_path))).judgement
+    assert judgement.verdict.status == "inconclusive"
+    assert "kubectl get destinationrules -A -o yaml" in " ".join(judgement.findings[0].evidence)
+
+
+def test_logs_of_a_must_gather_are_heard(tmp_path: Path) -> None:
+    line = {"start_time": "2026-11-24T10:51:57.113Z", "response_code": 503, "response_flags": "UC"}
+    line |= {"response_code_details": "x", "route_name": "allow_any", "upstream_cluster": "PassthroughCluster"}
+    line |= {"downstream_local_address": "10.96.0.4:9090"}
+    logs = (
+        tmp_path
+        / "quay-io"
+        / "namespaces"
+        / NS
+        / "pods"
+        / "prom-label-proxy-abc-1"
+        / "istio-proxy"
+        / "istio-proxy"
+        / "logs"
+    )
+    logs.mkdir(parents=True)
+    (logs / "current.log").write_text(json.dumps(line))
+    assert ask(folder(tmp_path, World())).judgement.verdict.certainty == "proved"
+
+
+def test_an_empty_folder_and_broken_yaml_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no Kubernetes object"):
+        ManifestReader(str(tmp_path))
+    (tmp_path / "x.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="no YAML"):
+        ManifestReader(str(tmp_path))
+
+
+def assume(world: World, **assumptions: Any) -> str:
+    reader: Reader = OverlaidReader(WorldReader(world), Assumptions(**assumptions), "istio-system")
+    verdict = ask(reader, read_logs=False).judgement.verdict
+    return f"{verdict.status} {verdict.code}".strip()
+
+
+def test_what_if_the_mesh_goes_strict_tonight() -> None:
+    assert assume(World().peer_authentication("PERMISSIVE"), peer_authentication="STRICT") == "broken QP101"
+    assert assume(World(), peer_authentication="PERMISSIVE") == "at_risk QP101"
+
+
+def test_what_if_the_outbound_policy_changes() -> None:
+    assert assume(World(), mesh={"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}) == "broken QP102"
+
+
+def test_what_if_a_manifest_is_applied() -> None:
+    port = {"name": "http-web", "port": 9090, "targetPort": 9090, "appProtocol": "tcp"}
+    proposed = obj("Service", "prometheus", {"ports": [port]})
+    before = World()
+    untouched = copy.deepcopy(before.objects)
+    assert assume(before, manifests=[proposed]) == "healthy"
+    assert before.objects == untouched
+    disable = istio("DestinationRule", "x", {"host": "prometheus", "trafficPolicy": {"tls": {"mode": "DISABLE"}}})
+    assert assume(World(), manifests=[proposed, disable]) == "broken QP201"
+
+
+@pytest.mark.parametrize("manifest", [{"kind": "Service"}, {"kind": "Service", "metadata": {"name": "x"}}, {}])
+def test_a_manifest_that_is_no_object_is_refused_in_a_sentence(manifest: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="with_manifests"):
+        OverlaidReader(WorldReader(World()), Assumptions(manifests=[manifest]), "istio-system")

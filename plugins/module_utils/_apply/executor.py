@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out a plan: everything rehearsed on the server first, then one write after the other, each in the journal.
+
+What goes wrong on the way is taken back in reverse order. Nothing here decides what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, rollout, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.rollout import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ApiError,
+    ConflictError,
+    InvalidError,
+    KubeError,
+    UnreachableError,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import (
+    CREATE,
+    DELETE,
+    ROLLOUT,
+    Change,
+)
+
+
+class ApplyError(KubeError):
+    """The plan was not carried out. undone: what was taken back; left: what was not, and why, as sentences."""
+
+    def __init__(self, message: str, undone: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+        self.undone, self.left = tuple(undone), tuple(left)
+        tail = f" Taken back: {', '.join(undone)}." if undone else " Nothing was changed." if not left else ""
+        rest = f" Not taken back: {' '.join(left)}" if left else ""
+        super().__init__(f"{message}{tail}{rest}")
+
+
+def dry_run(client: Client, changes: Sequence[Change]) -> list[Object]:
+    """Let the API server try every change, admission included, without storing any. Raises ApplyError.
+
+    Returns the objects as they would be stored.
+    """
+    results = []
+    for change in changes:
+        try:
+            result = _write(client, change, dry=True)
+        except InvalidError as error:
+            raise ApplyError(
+                f"{change.target} is no longer as it was when the plan was made ({error.message.rstrip('.')}); "
+                "diagnose it again."
+            ) from error
+        except KubeError as error:
+            raise ApplyError(str(error)) from error
+        if change.action != DELETE and not state.holds_after(result, change):
+            raise ApplyError(
+                f"An admission webhook alters what is to be written to {change.target}; the plan would not hold."
+            )
+        results.append(result)
+    return results
+
+
+def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REAL_CLOCK) -> None:
+    """Write the changes of a journal and wait for their effects; on any failure take back what was written.
+
+    timeout: seconds for all effects together. Raises ApplyError.
+    """
+    old_pods = {}
+    try:
+        for index, entry in enumerate(journal.entries):
+            if entry.change.waits_for == ROLLOUT:
+                old_pods[index] = rollout.pod_names(client, entry.change.target)
+            journal.mark(index, journals.WRITING)
+            try:
+                written = _write_surely(client, entry.change)
+            except ApiError as error:
+                if error.status < 500:
+                    # Refused for certain: there is nothing of this change to take back.
+                    journal.mark(index, journals.PENDING)
+                raise
+            journal.mark(index, journals.APPLIED, objects.text(objects.metadata(written).get("uid")))
+        rollout.wait_for_effects(client, journal, old_pods, timeout, clock)
+        journal.finish(journals.APPLIED)
+    except KubeError as error:
+        undone = reverter.revert(client, journal, timeout, clock, note=str(error))
+        raise ApplyError(str(error), undone.restored, undone.left) from error
+
+
+def _write(client: Client, change: Change, dry: bool = False) -> Object:
+    target = change.target
+    if change.action == CREATE:
+        return client.create(target.kind, change.body, dry)
+    if change.action == DELETE:
+        client.delete(target.kind, target.namespace, target.name, target.uid, dry, target.api_version)
+        return {}
+    return client.patch(target.kind, target.namespace, target.name, list(change.patch), dry, target.api_version)
+
+
+def _write_surely(client: Client, change: Change) -> Object:
+    """Write, and where the answer was lost look whether the write was done all the same."""
+    try:
+        try:
+            return _write(client, change)
+        except ConflictError:
+            if change.action == CREATE:
+                raise
+            # Someone wrote to the object at the same moment. The patch tests what it replaces, so it may go again.
+            return _write(client, change)
+    except UnreachableError as error:
+        if not error.sent:
+            raise
+        found = exists(client, change.target.kind, change.target.namespace, change.target.name)
+        if found is not None and change.action != DELETE and state.holds_after(found, change):
+            return found
+        if found is None and change.action == DELETE:
+            return {}
+        raise

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes back what a journal records, last change first, and proves by reading that what stood before stands again.
+
+What someone else changed since is not overwritten but reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import rollout, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Entry, Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.rollout import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError, NotFoundError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, ROLLOUT, Change
+
+
+class ForeignError(KubeError):
+    """Someone else had a hand in an object; it is left as it is."""
+
+
+class Reverted(NamedTuple):
+    """restored: `Kind/namespace/name` of what was written back. left: what could not be, as sentences."""
+
+    restored: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def rehearse(client: Client, journal: Journal) -> tuple[list[Change], list[str]]:
+    """The changes that `revert` would take back now, and what it could not, without storing anything."""
+    possible: list[Change] = []
+    left: list[str] = []
+    for _index, entry in _written(journal):
+        try:
+            found = _ours(client, entry)
+            if found is not None:
+                _undo(client, entry.change, found, dry=True)
+                possible.append(entry.change)
+        except KubeError as error:
+            left.append(str(error))
+    return possible, left
+
+
+def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL_CLOCK, note: str = "") -> Reverted:
+    """Take the changes of a journal back. Never raises KubeError: whatever fails is in `left`.
+
+    timeout: seconds for all effects together. note: why, for the journal.
+    """
+    restored: list[str] = []
+    left: list[str] = []
+    old_pods = {}
+    for index, entry in _written(journal):
+        target = entry.change.target
+        try:
+            found = _ours(client, entry)
+            if found is not None:
+                if entry.change.waits_for == ROLLOUT:
+                    old_pods[index] = rollout.pod_names(client, target)
+                _undo(client, entry.change, found)
+                _prove(client, entry.change)
+                restored.append(str(target))
+        except KubeError as error:
+            left.append(str(error))
+            continue
+        _record(left, journal, lambda index=index: journal.mark(index, journals.REVERTED))
+    try:
+        rollout.wait_for_effects(client, journal, old_pods, timeout, clock)
+    except KubeError as error:
+        left.append(str(error))
+    ended = journals.FAILED if left else journals.REVERTED
+    _record(left, journal, lambda: journal.finish(ended, " ".join([note, *left]).strip()))
+    return Reverted(tuple(restored), tuple(left))
+
+
+def _written(journal: Journal) -> list[tuple[int, Entry]]:
+    """The changes that were written or may have been, last one first."""
+    states = (journals.WRITING, journals.APPLIED)
+    return [(index, entry) for index, entry in reversed(list(enumerate(journal.entries))) if entry.state in states]
+
+
+def _ours(client: Client, entry: Entry) -> Object | None:
+    """The object as we left it; None where there is nothing to take back.
+
+    Raises ForeignError where it is neither as we left it nor as we found it.
+    """
+    change, target = entry.change, entry.change.target
+    found = exists(client, target.kind, target.namespace, target.name)
+    if found is None:
+        if change.action == CREATE or entry.state == journals.WRITING:
+            return None
+        raise ForeignError(f"{target} does not exist any more, so there is nothing to restore it in.")
+    if state.holds_before(found, change):
+        return None
+    if not state.holds_after(found, change):
+        raise ForeignError(f"{target} was changed by someone else since, so it is left as it is.")
+    if change.action == CREATE and entry.uid and objects.metadata(found).get("uid") != entry.uid:
+        raise ForeignError(f"{target} was created anew by someone else, so it is left as it is.")
+    return found
+
+
+def _undo(client: Client, change: Change, found: Object, dry: bool = False) -> None:
+    target = change.target
+    if change.action != CREATE:
+        client.patch(target.kind, target.namespace, target.name, list(change.reverse), dry, target.api_version)
+        return
+    uid = objects.text(objects.metadata(found).get("uid"))
+    try:
+        client.delete(target.kind, target.namespace, target.name, uid, dry, target.api_version)
+    except NotFoundError:
+        # Someone was faster; what we wanted is the case.
+        return
+
+
+def _prove(client: Client, change: Change) -> None:
+    target = change.target
+    found = exists(client, target.kind, target.namespace, target.name)
+    stands = found is None if change.action == CREATE else found is not None and state.holds_before(found, change)
+    if not stands:
+        raise ForeignError(f"{target} was written back but does not stand as before: something changes it again.")
+
+
+def _record(left: list[str], journal: Journal, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except KubeError as error:
+        left.append(f"Journal {journal.namespace}/{journal.name} could not be written: {error}")

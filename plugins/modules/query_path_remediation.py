@@ -1,0 +1,385 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cure a Grafana query path, or take the cure back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: query_path_remediation
+short_description: Cures a Grafana query path through an Istio mesh, or takes the cure back
+version_added: 0.1.0
+author:
+  - Mesh operations maintainers (@meshops)
+description:
+  - With O(state=applied), diagnoses the path as M(meshops.istio_remediation.query_path_info) does, takes the fix that
+    O(strategy) names, rehearses all its changes on the API server, writes them one by one, and waits for their effect.
+    What goes wrong on the way is taken back. A healthy path is left alone.
+  - With O(state=reverted), restores what stood before the newest run for this Grafana. What someone else changed since
+    is not overwritten but reported.
+  - What is changed is recorded in a ConfigMap before the first write, so that a run that was cut off can be taken back
+    too.
+  - Effects that take something away from others, such as a policy that changes its meaning, need explicit consent.
+options:
+  state:
+    description:
+      - Whether to cure the path or to take back what the newest run changed.
+    type: str
+    choices: [applied, reverted]
+    default: applied
+  strategy:
+    description:
+      - Which fix to take. V(auto) takes the least harmful one that works and for which no consent is missing.
+      - V(host_rewrite) lets the proxy send the upstream's own name as Host.
+      - V(route_alias) adds a VirtualService that accepts the foreign Host from that proxy alone.
+      - V(service_protocol) declares the protocol of the upstream's port so that the Host plays no part.
+      - V(destination_rule) corrects a DestinationRule that keeps clients from mTLS.
+    type: str
+    choices: [auto, host_rewrite, route_alias, service_protocol, destination_rule]
+    default: auto
+  protocol:
+    description:
+      - What O(strategy=service_protocol) declares. V(auto) is a value that Istio does not know, so that the protocol is
+        detected; V(tcp) takes HTTP away from all clients of the port.
+    type: str
+    choices: [auto, tcp]
+    default: auto
+  accept_effects:
+    description:
+      - Effects that are consented to, by the tokens that C(consent_needed) of a remedy lists.
+    type: list
+    elements: str
+    default: []
+  plan_hash:
+    description:
+      - Hash of the plan that was looked at and approved. The fix is refused if the plan is another one now.
+    type: str
+  annotate:
+    description:
+      - Whether O(strategy=service_protocol) with O(protocol=tcp) also writes the annotation
+        C(networking.istio.io/service-protocol), which Istio does not read, for tools that look for it.
+    type: bool
+    default: false
+  journal_namespace:
+    description:
+      - Namespace of the ConfigMap in which the changes are recorded. By default O(grafana_namespace).
+    type: str
+  run:
+    description:
+      - Name of the run to take back, as RV(run) says. By default the newest one. Only with O(state=reverted).
+    type: str
+  wait_timeout:
+    description:
+      - How many seconds the changes may take to come into effect.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - meshops.istio_remediation.auth
+  - meshops.istio_remediation.query_path
+  - meshops.istio_remediation.attributes
+  - meshops.istio_remediation.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details:
+      - All changes are tried on the API server without being stored (server-side dry run), admission webhooks included.
+  diff_mode:
+    support: full
+    details:
+      - Shows the fields that are written and no others.
+  idempotent:
+    support: full
+seealso:
+  - module: meshops.istio_remediation.query_path_info
+  - module: meshops.istio_remediation.query_path_probe
+"""
+
+EXAMPLES = r"""
+- name: Cure the path with the least harmful fix that works
+  meshops.istio_remediation.query_path_remediation:
+    grafana_namespace: monitoring
+  register: cure
+
+- name: Declare the port as TCP, and accept what that does to a policy
+  meshops.istio_remediation.query_path_remediation:
+    grafana_namespace: monitoring
+    strategy: service_protocol
+    protocol: tcp
+    accept_effects:
+      - denies_all:AuthorizationPolicy/monitoring/prometheus-readers
+
+- name: Carry out exactly the plan that was approved
+  meshops.istio_remediation.query_path_remediation:
+    grafana_namespace: monitoring
+    strategy: host_rewrite
+    plan_hash: "{{ approved_plan_hash }}"
+
+- name: Take it back
+  meshops.istio_remediation.query_path_remediation:
+    grafana_namespace: monitoring
+    state: reverted
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or why nothing was, in one sentence.
+  returned: always
+  type: str
+verdict:
+  description: The verdict before the change, as M(meshops.istio_remediation.query_path_info) returns it.
+  returned: with O(state=applied)
+  type: dict
+strategy:
+  description: The fix that was taken; empty where none was needed.
+  returned: success
+  type: str
+protocol:
+  description: What V(service_protocol) declared; empty for other fixes.
+  returned: success
+  type: str
+effects:
+  description: What the fix does besides curing the path.
+  returned: with O(state=applied)
+  type: list
+  elements: dict
+consent_needed:
+  description: Tokens that O(accept_effects) lacks.
+  returned: when the fix is refused for them
+  type: list
+  elements: str
+changes:
+  description: The changes, in the order in which they are written; the same in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: One of V(patch), V(create) and V(delete).
+      type: str
+      returned: success
+    target:
+      description: The object, as C(Kind/namespace/name).
+      type: str
+      returned: success
+    before:
+      description: The fields before; empty for an object that is created.
+      type: dict
+      returned: success
+    after:
+      description: The fields after; empty for an object that is deleted.
+      type: dict
+      returned: success
+    why:
+      description: What the change is for.
+      type: str
+      returned: success
+plan_hash:
+  description: Hash of the plan.
+  returned: with O(state=applied)
+  type: str
+run:
+  description: Name of the run, which is also that of its ConfigMap in O(journal_namespace); empty in check mode.
+  returned: success
+  type: str
+restored:
+  description: Objects that stand as before again.
+  returned: with O(state=reverted)
+  type: list
+  elements: str
+left:
+  description: What could not be taken back, as sentences.
+  returned: with O(state=reverted), or when a change failed
+  type: list
+  elements: str
+api:
+  description: Number of requests and size of their answers.
+  returned: success
+  type: dict
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils import _module
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
+
+STRATEGIES = ["auto", "host_rewrite", "route_alias", "service_protocol", "destination_rule"]
+
+OPTIONS: _module.Spec = {
+    "state": {"type": "str", "choices": ["applied", "reverted"], "default": "applied"},
+    "strategy": {"type": "str", "choices": STRATEGIES, "default": "auto"},
+    "protocol": {"type": "str", "choices": ["auto", "tcp"], "default": "auto"},
+    "accept_effects": {"type": "list", "elements": "str", "default": []},
+    "plan_hash": {"type": "str"},
+    "annotate": {"type": "bool", "default": False},
+    "journal_namespace": {"type": "str"},
+    "run": {"type": "str"},
+    "wait_timeout": {"type": "int", "default": 120},
+}
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    """Cure or take back; the sentence of a refusal goes through FailError."""
+    if module.params["run"] and module.params["state"] != "reverted":
+        raise _module.FailError("run names what to take back; it needs state: reverted.", {})
+    done = _apply(module, client) if module.params["state"] == "applied" else _revert(module, client)
+    return {**done, "api": _module.api_usage(client)}
+
+
+def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import executor, journal
+
+    params = module.params
+    diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
+    plain = _result.to_dict(diagnosis)
+    verdict = diagnosis.judgement.verdict
+    result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}
+    result |= {"strategy": "", "protocol": "", "plan_hash": ""}
+    if verdict.status == "healthy":
+        return {**result, "msg": f"Nothing to cure: {verdict.summary}"}
+    if verdict.status == "inconclusive":
+        raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
+    remedy = _choose(params, diagnosis, result)
+    result |= {
+        "strategy": remedy.strategy,
+        "protocol": remedy.protocol,
+        "plan_hash": remedy.hash,
+        "effects": _result.remedy_to_dict(remedy)["effects"],
+        "changes": [_plain(change) for change in remedy.changes],
+        "changed": True,
+    }
+    if module._diff:
+        result["diff"] = [_diff(change) for change in remedy.changes]
+    namespace = params["journal_namespace"] or params["grafana_namespace"]
+    question = diagnosis.question
+    grafana = f"{question.grafana_kind}/{question.grafana_namespace}/{question.grafana_name}"
+    facts = journal.Facts(question.path_id, grafana, remedy.strategy, remedy.protocol, remedy.hash)
+    journal.rehearse(client, namespace, facts, remedy.changes)
+    try:
+        executor.dry_run(client, remedy.changes)
+        if module.check_mode:
+            return {**result, "msg": f"Would apply {_name(remedy)}: {remedy.reason}"}
+        record = journal.begin(client, namespace, facts, remedy.changes)
+        result["run"] = record.name
+        executor.execute(client, record, params["wait_timeout"])
+    except executor.ApplyError as error:
+        failed = {**result, "changed": bool(error.left), "restored": list(error.undone), "left": list(error.left)}
+        raise _module.FailError(f"{_name(remedy)} failed: {error}", failed) from error
+    return {**result, "msg": f"Applied {_name(remedy)}: {remedy.reason}"}
+
+
+def _choose(params: _module.Params, diagnosis: Diagnosis, result: dict[str, Any]) -> Remedy:
+    """The remedy that was asked for. Raises FailError with the reason where there is none that may be taken."""
+    wanted, accepted = params["strategy"], set(params["accept_effects"])
+    candidates = [
+        remedy
+        for remedy in diagnosis.remedies
+        if wanted == "auto"
+        or (remedy.strategy == wanted and (wanted != "service_protocol" or remedy.protocol == params["protocol"]))
+    ]
+    applicable = [remedy for remedy in candidates if remedy.applicable]
+    if not applicable:
+        reasons = " ".join(dict.fromkeys(f"{_name(remedy)}: {remedy.reason}" for remedy in candidates))
+        summary = diagnosis.judgement.verdict.summary
+        what = "No fix applies" if wanted == "auto" else f"{wanted} does not apply"
+        raise _module.FailError(f"{what}, nothing was changed. {reasons} The diagnosis: {summary}", result)
+    approved = params["plan_hash"]
+    if approved:
+        same = [remedy for remedy in applicable if remedy.hash == approved]
+        if not same:
+            now = ", ".join(f"{_name(remedy)} {remedy.hash}" for remedy in applicable)
+            raise _module.FailError(
+                f"The plan is no longer the approved one ({approved}; now {now}), so nothing was changed. "
+                "Look at the diagnosis again and approve its hash.",
+                result,
+            )
+        applicable = same
+    for remedy in applicable:
+        if set(remedy.consent_needed) <= accepted:
+            return remedy
+    remedy = applicable[0]
+    missing = [token for token in remedy.consent_needed if token not in accepted]
+    texts = " ".join(effect.text for effect in remedy.effects if effect.token in missing)
+    raise _module.FailError(
+        f"{_name(remedy)} needs consent, nothing was changed. {texts} To accept this, set accept_effects: {missing}.",
+        {**result, "consent_needed": missing, "strategy": remedy.strategy, "protocol": remedy.protocol},
+    )
+
+
+def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal, reverter
+
+    params = module.params
+    namespace = params["journal_namespace"] or params["grafana_namespace"]
+    path_id = _module.question(params).path_id
+    record: Journal | None = (
+        journal.load(client, namespace, params["run"], path_id)
+        if params["run"]
+        else journal.newest(client, namespace, path_id)
+    )
+    result: dict[str, Any] = {"run": "", "changes": [], "restored": [], "left": [], "strategy": "", "protocol": ""}
+    if record is None or not record.open:
+        return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
+    result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
+    possible, left = reverter.rehearse(client, record)
+    backwards = [_backwards(change) for change in possible]
+    result |= {"changed": bool(possible), "changes": [_plain(change) for change in backwards], "left": left}
+    if module._diff:
+        result["diff"] = [_diff(change) for change in backwards]
+    restored = [str(change.target) for change in possible]
+    if not module.check_mode:
+        done = reverter.revert(client, record, params["wait_timeout"])
+        restored, left = list(done.restored), list(done.left)
+        result |= {"changed": bool(restored), "left": left}
+    result["restored"] = restored
+    if left:
+        raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join(left)}", result)
+    verb = "Would restore" if module.check_mode else "Restored"
+    return {**result, "msg": f"{verb} what stood before run {record.name}: {_listed(restored)}."}
+
+
+def _backwards(change: Change) -> Change:
+    action = "delete" if change.action == "create" else change.action
+    return change._replace(action=action, before=change.after, after=change.before)
+
+
+def _name(remedy: Remedy) -> str:
+    return f"{remedy.strategy} ({remedy.protocol})" if remedy.protocol else remedy.strategy
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "it stands as before already"
+
+
+def _plain(change: Change) -> dict[str, Any]:
+    return {
+        "action": change.action,
+        "target": str(change.target),
+        "before": change.before,
+        "after": change.after,
+        "why": change.why,
+    }
+
+
+def _diff(change: Change) -> dict[str, Any]:
+    name = str(change.target)
+    return {"before_header": name, "after_header": name, "before": change.before, "after": change.after}
+
+
+def main() -> None:
+    """Run the module."""
+    _module.run(OPTIONS, work)
+
+
+if __name__ == "__main__":
+    main()

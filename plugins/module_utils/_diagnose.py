@@ -10,11 +10,12 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.q
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.walk import walk
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import engine as plan_engine
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import State
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Ill, Options, Remedy
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.catalog import recognise
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import engine as verdict_engine
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.engine import Judgement
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN, Finding
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN
 
 
 class Diagnosis(NamedTuple):
@@ -36,8 +37,9 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options | None = N
     # A prediction has no logs yet.
     predicted = question._replace(read_logs=False)
 
-    def findings_of(after: Snapshot) -> tuple[Finding, ...]:
-        return verdict_engine.judge(predicted, after, walk(predicted, after, recognise)).findings
+    def state_of(after: Snapshot) -> State:
+        walked = walk(predicted, after, recognise)
+        return State(after, walked, verdict_engine.judge(predicted, after, walked).findings)
 
     case = Ill(path, ill, snapshot, options or Options())
-    return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, findings_of))
+    return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, state_of))

@@ -10,9 +10,6 @@ circulates for this is read by nothing. Measured: docs/truth-table.md rows 1 (th
 from __future__ import annotations
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
-    authorization,
-    inbound,
-    mesh,
     objects,
     protocol,
 )
@@ -21,7 +18,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
     HOST_CODES,
-    Effect,
     Ill,
     Proposal,
 )
@@ -36,12 +32,10 @@ TCP_VALUE = "tcp"
 
 
 def propose_auto(ill: Ill) -> Proposal:
-    """Raises NotReadError."""
     return _propose(ill, AUTO_VALUE)
 
 
 def propose_tcp(ill: Ill) -> Proposal:
-    """Raises NotReadError."""
     return _propose(ill, TCP_VALUE)
 
 
@@ -55,10 +49,7 @@ def _propose(ill: Ill, value: str) -> Proposal:
             f"Port {hop.step.port.number} of Service {hop.step.service.name} is {hop.protocol.kind} already "
             f"({hop.protocol.why})."
         )
-    policies, problems = mesh.collect(ill.snapshot, authorization.needs(ill.path.mesh, hop.step.server))
-    if problems:
-        return Proposal(f"What this would do to policies cannot be told: {'; '.join(problems)}.")
-    return Proposal(changes=(_change(ill, hop, value),), effects=_effects(ill, hop, value, policies))
+    return Proposal(changes=(_change(ill, hop, value),))
 
 
 def _change(ill: Ill, hop: Hop, value: str) -> change.Change:
@@ -91,41 +82,3 @@ def _annotation(obj: Object) -> list[change.Field]:
         ]
     path = json_patch.pointer("metadata", "annotations", ANNOTATION)
     return [change.Field(path, annotations.get(ANNOTATION), TCP_VALUE, label)]
-
-
-def _effects(ill: Ill, hop: Hop, value: str, policies: tuple[Object, ...]) -> tuple[Effect, ...]:
-    service, number = hop.step.service, hop.step.port.number
-    named = f"Service/{service.namespace}/{service.name}"
-    deciding, _port = inbound.deciding(hop.step)
-    found: list[Effect] = []
-    if value == TCP_VALUE:
-        found.append(
-            Effect(
-                "loses_l7",
-                named,
-                f"Every client of {service.name}:{number} loses HTTP routing, retries, per-request metrics and "
-                "access logs on this port.",
-            )
-        )
-    if deciding != service:
-        found.append(
-            Effect(
-                "client_side_only",
-                f"Service/{deciding.namespace}/{deciding.name}",
-                f"The server's sidecar keeps following the older Service {deciding.name}; only clients change.",
-            )
-        )
-        return tuple(found)
-    for effect in authorization.on_tcp(ill.path.mesh, hop.step.server, policies):
-        if value == TCP_VALUE:
-            found.append(
-                Effect(effect.effect, effect.policy, f"On new connections, {effect.text}.", needs_consent=True)
-            )
-        else:
-            text = (
-                f"{effect.policy} keeps its meaning only for clients whose sidecar announces HTTP by ALPN, as "
-                "Istio's own proxy does; "
-                f"for others {effect.text}."
-            )
-            found.append(Effect(f"unless_alpn_{effect.effect}", effect.policy, text, needs_consent=True))
-    return tuple(found)

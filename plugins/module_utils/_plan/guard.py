@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guard sees and says. A guard keeps one promise; it judges plan and predicted state, and knows no strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Effect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
+
+
+class State(NamedTuple):
+    """The path as it is, or as it is predicted. findings: all of them, from configuration alone."""
+
+    snapshot: Snapshot
+    path: Path
+    findings: tuple[Finding, ...]
+
+
+class Objection(NamedTuple):
+    """refusal: why the plan must not be carried out, as a sentence; or effect: what it does, for the user to know or to
+    consent to. One of the two is empty.
+    """
+
+    refusal: str = ""
+    effect: Effect | None = None
+
+
+Guard = Callable[[State, State, tuple[Change, ...]], Iterator[Objection]]

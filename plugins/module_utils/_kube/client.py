@@ -140,9 +140,11 @@ class Client:
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid:
             options["preconditions"] = {"uid": uid}
+        if dry_run:
+            # In the body: the API server does not look at a DELETE's query where there is one.
+            options["dryRun"] = ["All"]
         path = self._write_path(kind, namespace, name, api_version)
-        query = [("dryRun", "All")] if dry_run else []
-        response = self.transport.exchange("DELETE", path, query, _encoded(options), repeatable=dry_run)
+        response = self.transport.exchange("DELETE", path, (), _encoded(options), repeatable=dry_run)
         self._written("delete", kind, namespace, name, response)
 
     def _pages(

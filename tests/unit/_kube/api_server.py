@@ -101,7 +101,7 @@ class ApiServer:
 
     def writes(self) -> list[Request]:
         """Requests that changed something: no reads, no dry runs."""
-        return [r for r in self.requests if r.method != "GET" and r.query.get("dryRun") != "All"]
+        return [request for request in self.requests if request.method != "GET" and not _dry(request)]
 
     def forbid(self, method: str, plural: str, namespace: str = "") -> None:
         """Answer 403 from now on, as RBAC does."""
@@ -197,7 +197,7 @@ class ApiServer:
             wanted = ((request.body or {}).get("preconditions") or {}).get("uid")
             if wanted and wanted != current["metadata"]["uid"]:
                 return Answer(409, status(409, "Conflict", f"Precondition failed: UID in precondition: {wanted}"))
-            if request.query.get("dryRun") != "All":
+            if not _dry(request):
                 del self.objects[key]
                 self.on_write("delete", current)
             return Answer(200, status(200, "", "") | {"status": "Success"})
@@ -213,10 +213,17 @@ class ApiServer:
         return self._store("patch", request, key, patched, 200)
 
     def _store(self, verb: str, request: Request, key: tuple[str, str, str], body: Object, code: int) -> Answer:
-        if request.query.get("dryRun") != "All":
+        if not _dry(request):
             self.objects[key] = body
             self.on_write(verb, body)
         return Answer(code, body)
+
+
+def _dry(request: Request) -> bool:
+    """Whether a write is not to be stored. A DELETE with a body is judged by its body alone, as the API server does."""
+    if request.method == "DELETE" and request.body:
+        return bool(request.body.get("dryRun") == ["All"])
+    return request.query.get("dryRun") == "All"
 
 
 def _matches(item: Object, selector: str) -> bool:
@@ -231,6 +238,9 @@ def serving(server: ApiServer, certificate: tuple[Path, Path] | None = None) -> 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # One packet per answer: head and body sent apart wait 40 ms for each other (Nagle's algorithm).
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def log_message(self, *_args: Any) -> None:
             """Stay silent."""

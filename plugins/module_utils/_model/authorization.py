@@ -39,6 +39,23 @@ class PolicyEffect(NamedTuple):
     text: str
 
 
+def policy_needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
+    """The lists that hold every AuthorizationPolicy which can select a server."""
+    return tuple(
+        Need("list", "AuthorizationPolicy", ns) for ns in dict.fromkeys((server.namespace, config.root_namespace))
+    )
+
+
+def restricts(server: Workload, policies: Iterable[Object]) -> bool:
+    """Whether an ALLOW policy selects the server, so that whom none allows is denied."""
+    return any(
+        (objects.text(objects.spec(obj).get("action")) or "ALLOW") == "ALLOW"
+        and not objects.spec(obj).get("targetRefs")
+        and any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)
+        for obj in policies
+    )
+
+
 def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
     """The lists that hold every policy which can select a server."""
     namespaces = dict.fromkeys((server.namespace, config.root_namespace))

@@ -111,6 +111,9 @@ def _datasource(entry: Object) -> DataSource:
         url=objects.text(entry.get("url")),
         query_parameters=urlencode(parameters) if isinstance(parameters, dict) else objects.text(parameters),
         source=f"ConfigMap/{entry['configMap']}" if entry.get("configMap") else "Grafana's API",
+        headers=tuple(
+            objects.text(value) for key, value in sorted(settings.items()) if key.startswith("httpHeaderName")
+        ),
     )
 
 

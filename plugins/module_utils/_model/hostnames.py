@@ -73,12 +73,15 @@ def service_name(host: str, client_namespace: str, domain: str) -> tuple[str, st
     return None
 
 
-def domains(service: Service, client_namespace: str, domain: str) -> tuple[str, ...]:
-    """The Hosts (lower case, without port) of a Service's virtual host in the sidecar of a pod in client_namespace."""
+def domains(service: Service, client_namespace: str, domain: str, absolute: bool = True) -> tuple[str, ...]:
+    """The Hosts (lower case, without port) of a Service's virtual host in the sidecar of a pod in client_namespace.
+
+    absolute: the full name with a trailing dot is one of them, as it is since Istio 1.27
+    (PILOT_ENABLE_ABSOLUTE_FQDN_VHOST_DOMAIN, on by default; releasenotes fix-enable-absolute-fqdn-domain-vhost).
+    """
     full = fqdn(service, domain)
     short = f"{service.name}.{service.namespace}"
-    # The trailing dot matches since 1.27 (PILOT_ENABLE_ABSOLUTE_FQDN_VHOST_DOMAIN, on by default).
-    names = [full, f"{full}.", short, f"{short}.svc"]
+    names = [full, *([f"{full}."] if absolute else []), short, f"{short}.svc"]
     if service.namespace == client_namespace:
         names.append(service.name)
     if service.headless:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -55,7 +56,10 @@ class Container(NamedTuple):
 
 
 class Pod(NamedTuple):
-    """mesh: "sidecar", "ambient" or "none". containers: the application's, without the sidecar."""
+    """mesh: "sidecar", "ambient" or "none". containers: the application's, without the sidecar.
+
+    sidecar_image: of the istio-proxy container; "" without one.
+    """
 
     namespace: str
     name: str
@@ -69,6 +73,13 @@ class Pod(NamedTuple):
     owner_kind: str
     owner_name: str
     object: Object
+    sidecar_image: str = ""
+
+    @property
+    def sidecar_version(self) -> tuple[int, int] | None:
+        """Istio's minor version by the tag of the sidecar's image; None where the tag does not say."""
+        found = re.match(r"v?(\d+)\.(\d+)(?:\D|$)", self.sidecar_image.partition("@")[0].rpartition(":")[2])
+        return (int(found[1]), int(found[2])) if found else None
 
     @property
     def workload(self) -> tuple[str, str]:
@@ -211,6 +222,7 @@ def pod(obj: Object) -> Pod:
         owner_kind=text(owner.get("kind")),
         owner_name=text(owner.get("name")),
         object=obj,
+        sidecar_image=next((text(entry.get("image")) for entry in every if entry.get("name") == SIDECAR_CONTAINER), ""),
     )
 
 

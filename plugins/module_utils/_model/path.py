@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 class DataSource(NamedTuple):
     """source: where it was found, e.g. `ConfigMap/monitoring/grafana-datasources`.
 
-    query_parameters: as a URL's query.
+    query_parameters: as a URL's query. headers: names of the custom headers that Grafana adds; their values are secret.
     """
 
     uid: str
@@ -31,6 +31,7 @@ class DataSource(NamedTuple):
     url: str
     query_parameters: str
     source: str
+    headers: tuple[str, ...] = ()
 
 
 class Step(NamedTuple):

@@ -33,15 +33,7 @@ class Mode(NamedTuple):
 def of_pod(config: Mesh, pod: Pod, port: int) -> Mode:
     """The mode on a container port of a pod."""
     mode = of_namespace(config, pod.namespace)
-    workload = _oldest(
-        [
-            obj
-            for obj in config.of("PeerAuthentication")
-            if objects.namespace(obj) == pod.namespace != config.root_namespace
-            and _selector(obj)
-            and objects.selects(_selector(obj), pod.labels)
-        ]
-    )
+    workload = next(iter(workload_policies(config, pod)), None)
     if workload is None:
         return mode
     source = objects.reference("PeerAuthentication", workload)
@@ -49,6 +41,18 @@ def of_pod(config: Mesh, pod: Pod, port: int) -> Mode:
     mode = _declared(body.get("mtls"), source) or mode
     ports = objects.mapping(body.get("portLevelMtls"))
     return _declared(ports.get(str(port)), f"{source} portLevelMtls {port}") or mode
+
+
+def workload_policies(config: Mesh, pod: Pod) -> list[Object]:
+    """The policies with a selector that match a pod, oldest first; only the first one counts."""
+    found = [
+        obj
+        for obj in config.of("PeerAuthentication")
+        if objects.namespace(obj) == pod.namespace != config.root_namespace
+        and _selector(obj)
+        and objects.selects(_selector(obj), pod.labels)
+    ]
+    return sorted(found, key=lambda obj: (objects.created(obj), objects.name(obj)))
 
 
 def of_namespace(config: Mesh, namespace: str) -> Mode:

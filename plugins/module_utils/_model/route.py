@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     sidecar_scope,
     virtual_service,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_outbound
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, exported_to
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import (
@@ -40,6 +41,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.virtual_service import Destination
 
+ABSOLUTE_SINCE = (1, 27)
 _CATCH_ALL = {
     "ALLOW_ANY": (PASSTHROUGH, "PassthroughCluster", "allow_any", "lets it out in plaintext"),
     "REGISTRY_ONLY": (BLOCKED, "", "block_all", "answers 502 itself"),
@@ -65,6 +67,9 @@ def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: I
         return Route(NO_SIDECAR, "", "", "", host, f"{step.client} has no sidecar")
     if step.client.mesh == "ambient":
         return Route(AMBIENT, "", "", "", host, f"ztunnel carries {step.client}'s connections by address")
+    past = next((found for pod in step.client.pods if (found := skips_outbound(pod, step.port.number))), "")
+    if past:
+        return Route(NO_SIDECAR, "", "", "", host, f"{step.client} has {past}, so the request leaves past its sidecar")
     if step.client.mesh != "sidecar":
         return Route(UNKNOWN, "", "", "", host, f"only some pods of {step.client} have a sidecar")
     scope = sidecar_scope.of_workload(config, step.client)
@@ -177,7 +182,8 @@ def _routable(service: Service, port: int) -> bool:
 
 
 def _accepts(service: Service, bare: str, step: Step, domain: str) -> bool:
-    names = hostnames.domains(service, step.client.namespace, domain)
+    version = step.client.pods[0].sidecar_version
+    names = hostnames.domains(service, step.client.namespace, domain, version is None or version >= ABSOLUTE_SINCE)
     return any(hostnames.matches(bare, entry) for entry in names)
 
 

@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     sidecar_scope,
     transport,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_inbound
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path, Step
@@ -186,7 +187,7 @@ def _hop(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
     modes = tuple(
         (pod.name, peer_authentication.of_pod(config, pod, objects.target_port(step.port, pod)))
         for pod in step.server.pods
-        if pod.mesh in ("sidecar", "ambient")
+        if pod.mesh in ("sidecar", "ambient") and not skips_inbound(pod, objects.target_port(step.port, pod))
     )
     policy = sidecar_scope.of_workload(config, step.client).policy if step.client.mesh == "sidecar" else ""
     return Hop(step, host, selected, taken, transport.predict(config, step, taken), modes, policy, unknown)

@@ -22,12 +22,14 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 class Case(NamedTuple):
     """testimonies: by index of the hop; hops whose logs were not needed are missing.
 
-    policy_effects: by index of the hop, for hops whose server handles the port as TCP.
+    policy_effects: by index of the hop, for hops whose server handles the port as TCP. open_backend: the server that
+    answers stands behind a label proxy, and no policy keeps others from asking it directly.
     """
 
     path: Path
     testimonies: Mapping[int, Testimony]
     policy_effects: Mapping[int, tuple[PolicyEffect, ...]]
+    open_backend: bool
 
     def troubled(self) -> Iterator[tuple[int, Hop, str]]:
         """The hops on which a request fails or travels unprotected, with the status that a finding about it has."""

@@ -61,7 +61,12 @@ class Judgement(NamedTuple):
 
 def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
     """Raises NotReadError until the logs and policies that matter are read."""
-    case = Case(path, _testimonies(question, snapshot, path), _policy_effects(snapshot, path))
+    case = Case(
+        path,
+        _testimonies(question, snapshot, path),
+        _policy_effects(snapshot, path),
+        _open_backend(snapshot, path),
+    )
     found = [finding for rule in RULES for finding in rule.check(case)]
     found.sort(
         key=lambda finding: (
@@ -95,6 +100,17 @@ def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEff
         found = authorization.on_tcp(path.mesh, hop.step.server, policies)
         effects[index] = (*found, *(PolicyEffect(UNKNOWN, "", problem) for problem in problems))
     return effects
+
+
+def _open_backend(snapshot: Snapshot, path: Path) -> bool:
+    """Whether the server that answers can be asked past the proxy that enforces a label; False where that is
+    unknown.
+    """
+    server = path.hops[-1].step.server
+    if server.mesh == "none" or not any(hop.step.relay.tenant_label for hop in path.hops):
+        return False
+    policies, problems = mesh.collect(snapshot, authorization.policy_needs(path.mesh, server))
+    return not problems and not authorization.restricts(server, policies)
 
 
 def _verdict(case: Case, found: list[Finding]) -> Verdict:

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Show a diagnosis to a person."""
+"""Show to a person what a module of this collection found or did."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: query_path_report
-short_description: Shows the diagnosis of a query path to a person
+short_description: Shows to a person what a module of this collection found or did
 version_added: 0.1.0
 author:
   - Mesh operations maintainers (@meshops)
 description:
   - Turns what M(meshops.istio_remediation.query_path_info) returns into the verdict in one sentence, the path as a
     small drawing, the evidence, the fixes with what each one costs, and the command to type next.
+  - Shows in the same way what M(meshops.istio_remediation.query_path_remediation) changed and what
+    M(meshops.istio_remediation.query_path_probe) proved.
   - Text that comes from the cluster is shown as it stands but cannot do anything. Control characters are escaped.
 positional: _input
 options:
   _input:
-    description: What M(meshops.istio_remediation.query_path_info) returned.
+    description: What one of these modules returned.
     type: dict
     required: true
   question:
@@ -55,21 +57,37 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import diagnosis, render
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import (
+    diagnosis,
+    proof,
+    remediation,
+    render,
+)
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.blocks import Block
+
+Result = Mapping[str, Any]
 
 
-def query_path_report(
-    result: Mapping[str, Any], question: Mapping[str, Any] | None = None, form: str = "text"
-) -> list[str] | str:
-    """Return the report on a diagnosis; see DOCUMENTATION."""
-    if not isinstance(result, Mapping) or "verdict" not in result:
-        raise AnsibleFilterError("query_path_report needs what meshops.istio_remediation.query_path_info returned")
-    blocks = diagnosis.report(result, question or {})
+def query_path_report(result: Result, question: Result | None = None, form: str = "text") -> list[str] | str:
+    """Return the report on a result; see DOCUMENTATION."""
+    blocks = _blocks(result, question or {})
     if form == "markdown":
         return render.to_markdown(blocks)
     if form != "text":
         raise AnsibleFilterError(f"query_path_report knows the forms text and markdown, not {form}")
     return render.to_lines(blocks)
+
+
+def _blocks(result: Result, question: Result) -> list[Block]:
+    """Choose the report by what only one of the modules returns."""
+    if isinstance(result, Mapping):
+        if "hops" in result:
+            return diagnosis.report(result, question)
+        if "checks" in result:
+            return proof.report(result)
+        if "changes" in result:
+            return remediation.report(result, question)
+    raise AnsibleFilterError("query_path_report needs what a query_path module of meshops.istio_remediation returned")
 
 
 class FilterModule:

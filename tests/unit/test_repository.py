@@ -18,7 +18,7 @@ import yaml
 from steps import ROOT
 
 ROLES = sorted(path.parent.parent for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"))
-PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml"))
 SCENARIOS = sorted(path.parent for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 
@@ -76,7 +76,7 @@ def test_playbook_can_be_named_in_full_and_aimed_elsewhere(playbook: Path) -> No
 def test_scenario_has_the_playbooks_that_molecule_would_silently_skip(scenario: Path) -> None:
     settings = {**load("extensions/molecule/config.yml"), **(load(scenario / "molecule.yml") or {})}
     for playbook in settings["scenario"]["test_sequence"]:
-        given = settings.get("provisioner", {}).get("playbooks", {}).get(playbook, f"{playbook}.yml")
+        given = settings.get("ansible", {}).get("playbooks", {}).get(playbook, f"{playbook}.yml")
         assert (scenario / given).is_file(), f"the step {playbook} has no playbook"
 
 

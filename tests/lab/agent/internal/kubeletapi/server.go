@@ -108,5 +108,8 @@ func writeError(w http.ResponseWriter, err error) {
 	case errors.As(err, &noLog):
 		status = http.StatusBadRequest
 	}
-	http.Error(w, err.Error(), status)
+	// No line end as http.Error adds: the API server makes the text a message.
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprint(w, err)
 }

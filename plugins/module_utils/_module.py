@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader
 
@@ -214,6 +215,17 @@ def diagnose(client: Client | None, params: Params, annotate: bool = False) -> t
         asked = asked._replace(read_logs=False)
         reader = overlay.OverlaidReader(reader, overlay.assumptions(params), asked.istio_namespace)
     return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
+
+
+def walk(client: Client, params: Params) -> Path:
+    """The path as wired and predicted now, without verdict and remedies. Raises KubeError, InputError."""
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.walk import walk as follow
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.catalog import recognise
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
+
+    asked = question(params)
+    path, _snapshot = collect(_live(client, asked, params), lambda snapshot: follow(asked, snapshot, recognise))
+    return path
 
 
 def _live(client: Client, asked: Question, params: Params) -> Reader:

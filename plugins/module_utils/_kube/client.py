@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
@@ -101,6 +103,13 @@ class Client:
         response = self.transport.exchange("GET", path, query, repeatable=True)
         self._raise("log", "Pod", namespace, pod, response)
         return response.body.decode("utf-8", "replace")
+
+    def server_time(self) -> datetime:
+        """The API server's clock, in UTC and whole seconds; this machine's where no clock was told."""
+        response = self.transport.exchange("GET", "/version", repeatable=True)
+        self._raise("get", "Version", "", "", response)
+        told = response.headers.get("date", "")
+        return parsedate_to_datetime(told) if told else datetime.now(timezone.utc)
 
     def create(self, kind: str, body: Object, dry_run: bool = False) -> Object:
         """Create an object; namespace and name as its metadata say. Raises ConflictError where it exists."""

@@ -41,10 +41,13 @@ class Grafana:
         if token:
             self._headers["Authorization"] = f"Bearer {token.strip()}"
 
-    def get(self, path: str, limit: int = BODY_LIMIT) -> Reply:
-        """GET a path of the API, whatever status comes back. Raises KubeError where no answer came."""
+    def get(self, path: str, limit: int = BODY_LIMIT, ready: Callable[[], None] = lambda: None) -> Reply:
+        """GET a path of the API, whatever status comes back. Raises KubeError where no answer came.
+
+        ready: called when the connection stands and before the request is sent.
+        """
         with self._dial() as connection:
-            return request(connection, self.where, "GET", self._prefix + path, self._headers, limit)
+            return request(connection, self.where, "GET", self._prefix + path, self._headers, limit, ready)
 
     def json(self, path: str) -> Any:
         """The decoded answer. Raises GrafanaError where the status is not 200 or the body no JSON."""

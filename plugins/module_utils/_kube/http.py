@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
@@ -24,10 +24,21 @@ class Reply(NamedTuple):
 
 
 def request(
-    connection: HTTPConnection, where: str, method: str, path: str, headers: Mapping[str, str], limit: int
+    connection: HTTPConnection,
+    where: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    limit: int,
+    ready: Callable[[], None] = lambda: None,
 ) -> Reply:
-    """Send one request, read at most `limit` bytes of the answer's body and close. Raises UnreachableError."""
+    """Send one request, read at most `limit` bytes of the answer's body and close. Raises UnreachableError.
+
+    ready: called between connecting and sending.
+    """
     try:
+        connection.connect()
+        ready()
         connection.request(method, path, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
         body = answer.read(limit + 1)

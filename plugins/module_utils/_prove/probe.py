@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks Grafana for a query through the data source, on new connections, and gathers what sidecars logged about it.
+
+The question goes the user's way: Grafana's data source proxy passes the upstream's status and body on as they are
+(https://grafana.com/docs/grafana/latest/developer-resources/api-reference/http-api/data_source/#data-source-proxy-calls).
+A nonce in the PromQL, as a matcher that every series fulfils, makes the probe's requests known in every access log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ApiError, UnreachableError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana, GrafanaError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import SIDECAR_CONTAINER, Pod
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.observation import (
+    Observation,
+    PodLog,
+    Reply,
+)
+
+# Envoy writes its access log about once a second.
+FLUSH_SECONDS = 1.3
+# Each round sends more requests at once than the one before: connection pools on the way keep those of the last round
+# open, and only what exceeds them is new.
+ROUNDS = 4
+FOREIGN_QUERIES = 2
+# So few series are enough, and a busy tenant's thousands do not fit into a reply.
+SERIES = 20
+# How long before the probe logs are read, to tell new connections from old ones.
+LOG_SECONDS_BEFORE = 300
+LOG_LINES = 4000
+PODS_READ = 40
+_SELECTOR = re.compile(r"^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*$")
+
+
+class Options(NamedTuple):
+    """nonce         letters and digits that occur nowhere else
+    query         a metric name, with matchers at most
+    tenant_label  the label that the path's proxy enforces; "" = none
+    tenant        its value for this data source; "" = not known
+    other_tenant  another value, which must not be readable; "" = any other
+    requests      queries at once in the first round
+    """
+
+    nonce: str
+    query: str = "up"
+    tenant_label: str = ""
+    tenant: str = ""
+    other_tenant: str = ""
+    requests: int = 8
+
+
+def options(path: Path, nonce: str, query: str, requests: int, tenants: dict[str, str]) -> Options:
+    """The options of a probe, with what the path tells where `tenants` (by name of the option) says nothing.
+
+    Raises InputError.
+    """
+    if not _SELECTOR.match(query):
+        raise InputError(
+            f'query {query!r} must be the name of a metric, with matchers at most, such as up or up{{x="y"}}.'
+        )
+    if not 1 <= requests <= 100:
+        raise InputError("requests must be between 1 and 100.")
+    enforced = next((hop.step.relay.tenant_label for hop in path.hops if hop.step.relay.tenant_label), "")
+    label = tenants.get("tenant_label") or enforced
+    parameters = dict(parse_qsl(path.datasource.query_parameters))
+    tenant = tenants.get("tenant") or parameters.get(label, "")
+    other = tenants.get("other_tenant") or ""
+    if other and other == tenant:
+        raise InputError(f"other_tenant is {other!r}, which is the tenant of this data source itself.")
+    return Options(nonce, query, label, tenant, other, requests)
+
+
+def datasource_uid(path: Path, grafana: Grafana) -> str:
+    """The data source's uid: as known, else that of Grafana's data source with this URL.
+
+    Raises InputError, KubeError.
+    """
+    if path.datasource.uid:
+        return path.datasource.uid
+    listed = grafana.json("/api/datasources")
+    wanted = path.datasource.url.rstrip("/")
+    found = [
+        objects.text(entry.get("uid"))
+        for entry in map(objects.mapping, objects.sequence(listed))
+        if objects.text(entry.get("url")).rstrip("/") == wanted
+    ]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found) or 'No'} data sources of {grafana.where} have the URL {path.datasource.url}. "
+            "Set datasource_uid."
+        )
+    return found[0]
+
+
+def observe(
+    client: Client,
+    grafanas: Sequence[Grafana],
+    path: Path,
+    wanted: Options,
+    enough: Callable[[Observation], bool],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Observation:
+    """Ask in rounds until `enough` says so or no round is left, and return all that was seen.
+
+    grafanas: each of Grafana's replicas, or one for its URL. Raises InputError, and KubeError where asking itself is
+    refused.
+    """
+    uid = datasource_uid(path, grafanas[0])
+    own_path, foreign_path = _query_paths(path, uid, wanted)
+    # Whole seconds are all that the API server's clock tells: begin with the next one.
+    started = client.server_time().replace(microsecond=0) + timedelta(seconds=1)
+    sleep(1.0)
+    begun = time.monotonic()
+    own: list[Reply] = []
+    foreign: list[Reply] = []
+    for number in range(1, ROUNDS + 1):
+        own += _burst(grafanas, own_path, wanted.requests * number)
+        if foreign_path and not foreign:
+            foreign += _burst(grafanas, foreign_path, FOREIGN_QUERIES)
+        sleep(FLUSH_SECONDS)
+        since = LOG_SECONDS_BEFORE + int(time.monotonic() - begun) + 1
+        seen = Observation(
+            nonce=wanted.nonce,
+            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            own=tuple(own),
+            foreign=tuple(foreign),
+            logs=_logs(client, path, since),
+            replicas=tuple(pod.name for pod in path.hops[0].step.server.ready_pods),
+            tenant_label=wanted.tenant_label,
+            tenant=wanted.tenant,
+        )
+        if enough(seen):
+            break
+    return seen
+
+
+def promql(query: str, *matchers: str) -> str:
+    """A few of a selector's series, with more matchers."""
+    found = _SELECTOR.match(query)
+    if found is None:
+        raise InputError(f"query {query!r} is no selector.")
+    name, given = found.groups()
+    inside = ",".join(part for part in ((given or "").strip().rstrip(","), *matchers) if part)
+    return f"topk({SERIES},{name}{{{inside}}})"
+
+
+def _query_paths(path: Path, uid: str, wanted: Options) -> tuple[str, str]:
+    """Paths in Grafana's API for the own query and for the one after other tenants' series ("" without tenants)."""
+    marker = f'meshops_probe!="{wanted.nonce}"'
+    label, tenant = wanted.tenant_label, wanted.tenant
+    parameters = [(key, value) for key, value in parse_qsl(path.datasource.query_parameters) if key != label]
+    if label and tenant:
+        parameters.append((label, tenant))
+
+    def api_path(expression: str) -> str:
+        query = urlencode([("query", expression), *parameters])
+        return f"/api/datasources/proxy/uid/{quote(uid, safe='')}/api/v1/query?{query}"
+
+    foreign = ""
+    if label and tenant:
+        others = f"{label}={_quoted(wanted.other_tenant)}" if wanted.other_tenant else f"{label}!={_quoted(tenant)}"
+        foreign = api_path(promql(wanted.query, others, marker))
+    return api_path(promql(wanted.query, marker)), foreign
+
+
+def _quoted(value: str) -> str:
+    """A PromQL string; JSON's escapes are among its own."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _burst(grafanas: Sequence[Grafana], api_path: str, count: int) -> list[Reply]:
+    """Send `count` requests at the same moment, each on its own connection, spread over Grafana's replicas."""
+    ready = Barrier(count)
+
+    def wait_for_all() -> None:
+        try:
+            ready.wait(timeout=10)
+        except BrokenBarrierError:
+            # One of them could not connect: the others go all the same.
+            return
+
+    def ask(number: int) -> Reply:
+        try:
+            return _reply(grafanas[number % len(grafanas)], api_path, wait_for_all)
+        except BaseException:
+            ready.abort()
+            raise
+
+    with ThreadPoolExecutor(max_workers=count) as pool:
+        return list(pool.map(ask, range(count)))
+
+
+def _reply(grafana: Grafana, api_path: str, wait_for_all: Callable[[], None]) -> Reply:
+    try:
+        answer = grafana.get(api_path, ready=wait_for_all)
+    except UnreachableError as error:
+        return Reply(0, "", str(error).rstrip("."))
+    if answer.status in (401, 403, 404):
+        _raise_if_grafanas_own(grafana, answer.status, answer.text)
+    return Reply(answer.status, answer.text)
+
+
+def _raise_if_grafanas_own(grafana: Grafana, status: int, body: str) -> None:
+    """Grafana's refusals are JSON with a message; those of a sidecar (`RBAC: access denied`) and Prometheus are not."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return
+    if isinstance(said, dict) and "message" in said and "status" not in said:
+        hint = "check grafana_token" if status == 401 else "check the token's role and datasource_uid"
+        raise GrafanaError(f"{grafana.where} refuses the query ({status}): {said['message']}; {hint}.")
+
+
+def _logs(client: Client, path: Path, since: int) -> tuple[PodLog, ...]:
+    pods: dict[tuple[str, str], Pod] = {}
+    for hop in path.hops:
+        for pod in (*hop.step.client.pods, *hop.step.server.pods):
+            if pod.mesh == "sidecar":
+                pods[pod.namespace, pod.name] = pod
+    return tuple(_log(client, namespace, name, since) for namespace, name in list(pods)[:PODS_READ])
+
+
+def _log(client: Client, namespace: str, name: str, since: int) -> PodLog:
+    try:
+        return PodLog(namespace, name, client.log(namespace, name, SIDECAR_CONTAINER, LOG_LINES, since))
+    except ApiError as error:
+        return PodLog(namespace, name, "", str(error).rstrip("."))

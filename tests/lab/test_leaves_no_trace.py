@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill a part of the running lab with SIGKILL: ``up`` repairs it, and ``down`` leaves the machine as it was.
 
-Needs root and the lab for itself; takes about a minute and a half. Run with
+Needs root and the lab for itself; takes about three minutes. Run with
 ``PYTHONPATH=tests/lab python -m pytest tests/lab/test_leaves_no_trace.py``.
 """
 

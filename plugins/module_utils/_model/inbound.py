@@ -19,8 +19,7 @@ def deciding(step: Step) -> tuple[Service, ServicePort]:
     wanted = objects.target_port(step.port, pod)
     leading = [
         (service, port)
-        for service in step.services
-        if service.namespace == pod.namespace and service.selector and objects.selects(service.selector, pod.labels)
+        for service in step.services.selecting(pod)
         for port in service.ports
         if objects.target_port(port, pod) == wanted
     ]

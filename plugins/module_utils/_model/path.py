@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import Mode
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import Relay
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.services import ServiceIndex
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 
 
@@ -37,7 +38,7 @@ class DataSource(NamedTuple):
 class Step(NamedTuple):
     """One hop as wired, before any Host or mesh configuration is looked at.
 
-    relay: what the server does with the query.
+    services: those of the server's namespace. relay: what the server does with the query.
     """
 
     client: Workload
@@ -47,7 +48,7 @@ class Step(NamedTuple):
     service: Service
     port: ServicePort
     server: Workload
-    services: tuple[Service, ...]
+    services: ServiceIndex
     relay: Relay
 
 

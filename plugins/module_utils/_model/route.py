@@ -35,10 +35,12 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     Step,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.services import ServiceIndex
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import (
     EgressListener,
     Scope,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.virtual_service import Destination
 
 ABSOLUTE_SINCE = (1, 27)
@@ -58,7 +60,7 @@ def cluster_name(service: Service, port: int, domain: str, subset: str = "") -> 
     return f"outbound|{port}|{subset}|{hostnames.fqdn(service, domain)}"
 
 
-def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: Iterable[Service]) -> Route:
+def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: ServiceIndex) -> Route:
     """The route of a request with this Host.
 
     services: those of every namespace that the Host or a VirtualService may name.
@@ -81,18 +83,22 @@ def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: I
     if listener.port and listener.protocol:
         declared = protocol.of_port(step.port._replace(name=listener.protocol.lower(), app_protocol=None))
         selected = Protocol(declared.kind, f"{scope.source} declares {listener.protocol} on port {listener.port}")
-    seen = [
-        entry for entry in services if scope.imports(listener, hostnames.fqdn(entry, config.domain), entry.namespace)
-    ]
-    if selected.kind == protocol.HTTP or (selected.kind == protocol.AUTO and step.service not in seen):
-        return _by_host(config, step, host, scope, listener, seen)
-    if step.service not in seen:
+    seen = scope.imports(listener, hostnames.fqdn(step.service, config.domain), step.service.namespace)
+    if selected.kind == protocol.HTTP or (selected.kind == protocol.AUTO and not seen):
+        return _by_host(config, step, host, scope, listener, services)
+    if not seen:
         return _unseen(step, host, scope)
-    return _by_address(config, step, host, selected, scope, listener)
+    return _by_address(config, step, host, selected, scope, listener, services)
 
 
 def _by_address(
-    config: Mesh, step: Step, host: str, selected: Protocol, scope: Scope, listener: EgressListener
+    config: Mesh,
+    step: Step,
+    host: str,
+    selected: Protocol,
+    scope: Scope,
+    listener: EgressListener,
+    services: ServiceIndex,
 ) -> Route:
     """TCP and sniffed ports: the destination address has chosen the Service, whatever the Host."""
     address = "<pod>" if step.service.headless else next(iter(step.service.cluster_ips), "")
@@ -105,29 +111,33 @@ def _by_address(
             decide = virtual_service.http_destination if name else virtual_service.tcp_destination
             found = found or decide(obj, step.client, port, config.domain)
     route = Route(SERVICE, f"{address}_{port}", cluster_name(step.service, port, config.domain), name, host, why)
-    return _follow(config, step, route, found, [step.service]) if found else route
+    return _follow(config, step, route, found, services) if found else route
 
 
-def _by_host(config: Mesh, step: Step, host: str, scope: Scope, listener: EgressListener, seen: list[Service]) -> Route:
+def _by_host(
+    config: Mesh, step: Step, host: str, scope: Scope, listener: EgressListener, services: ServiceIndex
+) -> Route:
     """Explicit HTTP ports: one route table per port, searched by Host."""
     port, bare = step.port.number, hostnames.without_port(host)
-    on_port = [entry for entry in seen if _routable(entry, port)]
-    full_names = [hostnames.fqdn(entry, config.domain) for entry in on_port]
-    if not any(protocol.of_port(entry.port(port) or step.port).kind == protocol.HTTP for entry in on_port):
+    on_port = services.on_port(port)
+    if listener is not sidecar_scope.EVERYTHING:
+        on_port = tuple(
+            entry for entry in on_port if scope.imports(listener, hostnames.fqdn(entry, config.domain), entry.namespace)
+        )
+    if not any(_kind(entry, port) == protocol.HTTP for entry in on_port):
         return _unseen(step, host, scope)  # no Service asks for the shared listener, so there is none
     shared = f"0.0.0.0_{port}"
-    named = next((entry for entry in on_port if _accepts(entry, bare, step, config.domain)), None)
+    named = next((entry for entry in on_port if _named_by(bare, entry, port, step, config.domain)), None)
     for obj in virtual_service.applicable(config, step.client, scope, listener):
         own = virtual_service.hosts(obj, config.domain)
-        counts = virtual_service.counts_on_port(obj, config.domain, full_names) or port == 80
         covers = bare in own or (
             named and any(hostnames.matches(hostnames.fqdn(named, config.domain), entry) for entry in own)
         )
-        if counts and covers:
+        if covers and (port == 80 or _counts(obj, config.domain, on_port, port)):
             found = virtual_service.http_destination(obj, step.client, port, config.domain)
             if found:
                 why = f"{found.source} routes Host {bare!r} on port {port}"
-                return _follow(config, step, Route(SERVICE, shared, "", "", host, why), found, [*seen, step.service])
+                return _follow(config, step, Route(SERVICE, shared, "", "", host, why), found, services)
     if named is not None:
         kind = SERVICE if named == step.service else OTHER_SERVICE
         why = f"Host {bare!r} is a name of Service {named.namespace}/{named.name}, which has port {port}"
@@ -139,13 +149,12 @@ def _by_host(config: Mesh, step: Step, host: str, scope: Scope, listener: Egress
     return _catch_all(scope, shared, host, why)
 
 
-def _follow(config: Mesh, step: Step, route: Route, found: Destination, services: list[Service]) -> Route:
+def _follow(config: Mesh, step: Step, route: Route, found: Destination, services: ServiceIndex) -> Route:
     """A route that a VirtualService has decided."""
     if found.problem:
         return route._replace(
             kind=UNKNOWN, cluster="", why=f"{found.source} applies, and {found.problem}", source=found.source
         )
-    target = next((entry for entry in services if hostnames.fqdn(entry, config.domain) == found.host), None)
     port = found.port or step.port.number
     route = route._replace(
         cluster=f"outbound|{port}|{found.subset}|{found.host}",
@@ -153,6 +162,11 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
         subset=found.subset,
         source=found.source,
     )
+    meant = hostnames.service_name(found.host, step.client.namespace, config.domain)
+    if meant is None or meant[0] not in services.namespaces:
+        why = f"{found.source} routes to {found.host}:{port}, which is no Service of a namespace on this path"
+        return route._replace(kind=UNKNOWN, why=why)
+    target = services.named(*meant)
     if target is None or target.port(port) is None:
         return route._replace(
             kind=NO_CLUSTER, why=f"{found.source} routes to {found.host}:{port}, which is no Service port"
@@ -176,15 +190,28 @@ def _catch_all(scope: Scope, listener: str, host: str, why: str) -> Route:
     )
 
 
-def _routable(service: Service, port: int) -> bool:
+def _kind(service: Service, port: int) -> str:
     entry = service.port(port)
-    return entry is not None and protocol.of_port(entry).kind in (protocol.HTTP, protocol.AUTO)
+    return protocol.of_port(entry).kind if entry else ""
 
 
-def _accepts(service: Service, bare: str, step: Step, domain: str) -> bool:
+def _routable(service: Service, port: int) -> bool:
+    """Whether a Service has a virtual host in the route table of a port."""
+    return _kind(service, port) in (protocol.HTTP, protocol.AUTO)
+
+
+def _counts(obj: Object, domain: str, on_port: Iterable[Service], port: int) -> bool:
+    names = (hostnames.fqdn(entry, domain) for entry in on_port if _routable(entry, port))
+    return virtual_service.counts_on_port(obj, domain, names)
+
+
+def _named_by(bare: str, service: Service, port: int, step: Step, domain: str) -> bool:
+    """Whether a Host is one of a Service's names in the client's sidecar."""
+    if service.name not in bare and bare not in service.cluster_ips:
+        return False
     version = step.client.pods[0].sidecar_version
     names = hostnames.domains(service, step.client.namespace, domain, version is None or version >= ABSOLUTE_SINCE)
-    return any(hostnames.matches(bare, entry) for entry in names)
+    return _routable(service, port) and any(hostnames.matches(bare, entry) for entry in names)
 
 
 def _service_entry(config: Mesh, step: Step, bare: str, port: int) -> str:

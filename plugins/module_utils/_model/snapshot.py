@@ -9,11 +9,12 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 # A Kubernetes object as the API server sends it, decoded from JSON.
 Object = dict[str, Any]
+T = TypeVar("T")
 
 NOT_IN_SNAPSHOT = "was not saved in this snapshot"
 
@@ -77,6 +78,7 @@ class Snapshot:
         """
         self._answers: dict[str, Answer] = dict(answers or {})
         self._complete = complete
+        self._derived: dict[tuple[Need, ...], Any] = {}
 
     def require(self, *needs: Need) -> tuple[Answer, ...]:
         """The answers to all these needs.
@@ -92,9 +94,23 @@ class Snapshot:
         """The answer to one need. Raises NotReadError where it is still open."""
         return self.require(need)[0]
 
+    def derived(self, needs: tuple[Need, ...], compute: Callable[[tuple[Answer, ...]], T]) -> T:
+        """What `compute` makes of these answers, made once; a snapshot that extends this one goes on using it.
+
+        For what is large: give one set of needs to one function only. Raises NotReadError.
+        """
+        if needs not in self._derived:
+            self._derived[needs] = compute(self.require(*needs))
+        made: T = self._derived[needs]
+        return made
+
     def extended(self, answers: Mapping[str, Answer]) -> Snapshot:
         """A new snapshot that also holds these answers; an answer under a known key replaces the old one."""
-        return Snapshot({**self._answers, **answers}, self._complete)
+        new = Snapshot({**self._answers, **answers}, self._complete)
+        new._derived = {
+            needs: made for needs, made in self._derived.items() if not any(need.key in answers for need in needs)
+        }
+        return new
 
     def answers(self) -> Mapping[str, Answer]:
         """All answers by `Need.key`."""

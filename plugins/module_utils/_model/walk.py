@@ -33,6 +33,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.r
     Recognise,
     Relay,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.services import ServiceIndex
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
 
 MAX_HOPS = 6
@@ -94,8 +95,8 @@ def _step(
     answer = snapshot.ask(Need("list", "Service", namespace))
     if answer.problem:
         raise InputError(f"Services in namespace {namespace} cannot be read: {answer.problem}.")
-    services = tuple(objects.service(obj) for obj in answer.objects)
-    service = next((entry for entry in services if entry.name == name), None)
+    services = snapshot.derived((Need("list", "Service", namespace),), ServiceIndex)
+    service = services.named(namespace, name)
     if service is None:
         raise InputError(f"{sender} sends queries to {url}, but Service {namespace}/{name} does not exist.")
     port = service.port(endpoint.port)
@@ -193,9 +194,7 @@ def _hop(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
     return Hop(step, host, selected, taken, transport.predict(config, step, taken), modes, policy, unknown)
 
 
-def _services_for(
-    config: Mesh, snapshot: Snapshot, step: Step, host: str
-) -> tuple[tuple[Service, ...], tuple[str, ...]]:
+def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tuple[ServiceIndex, tuple[str, ...]]:
     """The Services that this Host could mean, and what of them could not be read.
 
     Those of the server's namespace, and of the namespace that the Host names.
@@ -203,10 +202,11 @@ def _services_for(
     named = hostnames.service_name(hostnames.without_port(host), step.client.namespace, config.domain)
     if named is None or named[0] == step.service.namespace:
         return step.services, ()
-    answer = snapshot.ask(Need("list", "Service", named[0]))
-    if answer.problem:
-        return step.services, (f"Service list in namespace {named[0]}: {answer.problem}",)
-    return (*step.services, *(objects.service(obj) for obj in answer.objects)), ()
+    needs = (Need("list", "Service", step.service.namespace), Need("list", "Service", named[0]))
+    problem = snapshot.ask(needs[1]).problem
+    if problem:
+        return step.services, (f"Service list in namespace {named[0]}: {problem}",)
+    return snapshot.derived(needs, ServiceIndex), ()
 
 
 def _host_after(relay: Relay, incoming: str) -> str:

@@ -19,29 +19,39 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
     """A new snapshot with all changes laid over it. Raises PatchError where a change does not fit what was read."""
     for change in changes:
-        answers = snapshot.answers().items()
-        if change.action == CREATE:
-            snapshot = snapshot.extended({key: _created(key, answer, change) for key, answer in answers})
-        else:
-            snapshot = snapshot.extended({key: _patched(answer, change) for key, answer in answers})
+        touched = _created(snapshot, change) if change.action == CREATE else _patched(snapshot, change)
+        snapshot = snapshot.extended(touched)
         if change.waits_for == ROLLOUT:
             snapshot = _rolled_out(snapshot, change)
     return snapshot
 
 
-def _created(key: str, answer: Answer, change: Change) -> Answer:
+def _created(snapshot: Snapshot, change: Change) -> dict[str, Answer]:
+    """The lists that will show a new object."""
     kind = change.target.kind
     shown_by = (Need("list", kind, change.target.namespace).key, Need("list", kind).key)
-    return answer._replace(objects=(*answer.objects, change.body)) if key in shown_by else answer
+    return {
+        key: answer._replace(objects=(*answer.objects, change.body))
+        for key, answer in snapshot.answers().items()
+        if key in shown_by
+    }
 
 
-def _patched(answer: Answer, change: Change) -> Answer:
-    return answer._replace(
-        objects=tuple(
-            json_patch.apply(obj, list(change.patch)) if objects.metadata(obj).get("uid") == change.target.uid else obj
-            for obj in answer.objects
-        )
-    )
+def _patched(snapshot: Snapshot, change: Change) -> dict[str, Answer]:
+    """The answers that hold the object, with the patch applied to it."""
+    touched = {}
+    for key, answer in snapshot.answers().items():
+        found = [index for index, obj in enumerate(answer.objects) if _is_target(obj, change)]
+        if found:
+            objs = list(answer.objects)
+            for index in found:
+                objs[index] = json_patch.apply(objs[index], list(change.patch))
+            touched[key] = answer._replace(objects=tuple(objs))
+    return touched
+
+
+def _is_target(obj: Object, change: Change) -> bool:
+    return objects.metadata(obj).get("uid") == change.target.uid
 
 
 def _rolled_out(snapshot: Snapshot, change: Change) -> Snapshot:

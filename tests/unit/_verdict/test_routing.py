@@ -128,3 +128,8 @@ CASES: dict[str, tuple[Change, str, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_path_is_judged_as_istio_treats_it(name: str) -> None:
     expect(*CASES[name])
+
+
+def test_a_route_into_a_namespace_that_was_not_read_is_unknown() -> None:
+    elsewhere = [{"route": [{"destination": {"host": "prometheus.elsewhere.svc.cluster.local"}}]}]
+    expect(virtual_service(http=elsewhere), "inconclusive", "QP902")

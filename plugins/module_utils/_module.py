@@ -132,9 +132,9 @@ def _run(
         client = None if offline(module.params) else _connect(module)
         result = work(module, client)
     except FailError as failure:
-        module.fail_json(msg=_redact.text(str(failure)), **_redact.plain(failure.result))
+        module.fail_json(msg=_redact.text(str(failure)), **_redact.plain({"changed": False, **failure.result}))
     except (KubeError, InputError) as error:
-        module.fail_json(msg=_redact.text(str(error)))
+        module.fail_json(msg=_redact.text(str(error)), changed=False)
     else:
         for warning in client.warnings if client else ():
             module.warn(_redact.text(warning))

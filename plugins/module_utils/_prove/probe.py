@@ -33,6 +33,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.o
 
 # Envoy writes its access log about once a second.
 FLUSH_SECONDS = 1.3
+# The API server's clock is told in whole seconds.
+CLOCK_SECONDS = 1.0
 # Each round sends more requests at once than the one before: connection pools on the way keep those of the last round
 # open, and only what exceeds them is new.
 ROUNDS = 4
@@ -121,9 +123,9 @@ def observe(
     """
     uid = datasource_uid(path, grafanas[0])
     own_path, foreign_path = _query_paths(path, uid, wanted)
-    # Whole seconds are all that the API server's clock tells: begin with the next one.
-    started = client.server_time().replace(microsecond=0) + timedelta(seconds=1)
-    sleep(1.0)
+    # Begin with the next second of the API server's clock, so that no line from before counts as the probe's.
+    started = client.server_time().replace(microsecond=0) + timedelta(seconds=CLOCK_SECONDS)
+    sleep(CLOCK_SECONDS)
     begun = time.monotonic()
     own: list[Reply] = []
     foreign: list[Reply] = []

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from world import NS, World
+
+from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Answer, ApiServer, status
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+TOKEN = "canary-token-7f3a"
+
+
+def info(server: ApiServer, **options: Any) -> dict[str, Any]:
+    given = {"host": server.url, "api_key": TOKEN, "grafana_namespace": NS, **options}
+    return run_module(query_path_info, **given)
+
+
+def test_the_headline_from_one_task(server: ApiServer) -> None:
+    load(server)
+    result = info(server)
+    assert (result["verdict"]["status"], result["verdict"]["code"]) == ("broken", "QP101")
+    assert result["datasource"]["source"] == f"ConfigMap/{NS}/grafana-datasources"
+    assert result["changed"] is False
+    assert result["unknown"] == []
+    assert result["api"]["requests"] == len(server.requests) <= 25
+    assert {request.method for request in server.requests} == {"GET"}
+
+
+def test_nothing_is_listed_in_the_whole_cluster_but_what_applies_across_namespaces(server: ApiServer) -> None:
+    load(server)
+    info(server)
+    wide = {
+        request.path.rpartition("/")[2]
+        for request in server.requests
+        if "/namespaces" not in request.path and request.path != "/version"
+    }
+    assert wide <= {"virtualservices", "serviceentries"}
+
+
+def test_secrets_appear_nowhere(server: ApiServer) -> None:
+    world = World().proxy_args(lambda args: [*args, f"--remote-token={TOKEN}2"])
+    load(server, world)
+    server.logs[NS, "grafana-abc-1", "istio-proxy"] = f"Authorization: Bearer {TOKEN}3\n"
+    result = info(server)
+    assert result["remedies"][0]["strategy"] == "host_rewrite"
+    assert TOKEN not in json.dumps(result)
+
+
+def test_environment_variables_of_kubernetes_core_and_awx(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(server)
+    monkeypatch.setenv("K8S_AUTH_HOST", server.url)
+    monkeypatch.setenv("K8S_AUTH_API_KEY", TOKEN)
+    monkeypatch.setenv("K8S_AUTH_VERIFY_SSL", "no")
+    result = run_module(query_path_info, grafana_namespace=NS)
+    assert result["verdict"]["status"] == "broken"
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_missing_right_makes_the_answer_unknown(server: ApiServer) -> None:
+    load(server)
+    server.forbid("GET", "virtualservices")
+    result = info(server)
+    assert any("VirtualService" in sentence and "Not allowed" in sentence for sentence in result["unknown"])
+
+
+SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown namespace": ({"grafana_namespace": "nowhere"}, "Namespace nowhere does not exist."),
+    "unknown workload": ({"grafana_name": "none"}, "Deployment monitoring/none does not exist."),
+    "unknown data source": ({"datasource_uid": "none"}, "No data source with uid 'none'"),
+    "unreachable": ({"host": "http://127.0.0.1:1"}, "Cannot reach http://127.0.0.1:1: Connection refused."),
+    "no kubeconfig": ({"host": None, "api_key": None, "kubeconfig": "/no/such/file"}, "The kubeconfig /no/such/file"),
+    "no seconds": ({"log_seconds": 0}, "log_seconds must be at least 1"),
+    "a workload without namespace": ({"proxies": [{"workload": "x"}]}, "must be written as namespace/name"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_bad_input_is_one_sentence(server: ApiServer, case: str) -> None:
+    load(server)
+    options, sentence = SENTENCES[case]
+    result = info(server, **options)
+    assert result["failed"] is True
+    assert sentence in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+    assert [request for request in server.requests if request.method != "GET"] == []
+
+
+def test_a_token_without_rights_ends_the_run(server: ApiServer) -> None:
+    load(server)
+    server.faults.append(lambda _request: Answer(401, status(401, "Unauthorized", "Unauthorized")))
+    result = info(server)
+    assert result["failed"] is True
+    assert "does not accept the credentials (401 Unauthorized)" in result["msg"]
+
+
+def test_secrets_of_a_kubeconfig_dictionary_are_masked_in_the_invocation(server: ApiServer) -> None:
+    load(server)
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    result = info(server, host=None, api_key=None, kubeconfig=config)
+    assert result["verdict"]["status"] == "broken"
+    assert TOKEN not in json.dumps(result)
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from world import NS, USAGE_0_11, World, istio
+
+from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+POLICY = istio(
+    "AuthorizationPolicy",
+    "readers",
+    {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
+        "action": "ALLOW",
+        "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}],
+    },
+)
+STRATEGIES = {
+    "host_rewrite": {"strategy": "host_rewrite"},
+    "service_protocol auto": {"strategy": "service_protocol"},
+    "service_protocol tcp": {"strategy": "service_protocol", "protocol": "tcp"},
+    "service_protocol tcp, annotated": {"strategy": "service_protocol", "protocol": "tcp", "annotate": True},
+    "route_alias": {"strategy": "route_alias"},
+    "auto": {"strategy": "auto"},
+}
+
+
+def remediate(server: ApiServer, check: bool = False, **options: Any) -> dict[str, Any]:
+    given = {"host": server.url, "api_key": "canary-token-7f3a", "grafana_namespace": NS, **options}
+    return run_module(query_path_remediation, check=check, diff=True, **given)
+
+
+def mesh_objects(server: ApiServer) -> str:
+    """Everything that is stored but journals, without what counts writes."""
+    kept = copy.deepcopy([o for key, o in sorted(server.objects.items()) if key[0] not in ("configmaps", "pods")])
+    for stored in kept:
+        stored.pop("status", None)
+        for field in ("resourceVersion", "generation"):
+            stored["metadata"].pop(field, None)
+    return json.dumps(kept, sort_keys=True)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_check_equals_run_which_is_idempotent_and_can_be_taken_back(server: ApiServer, name: str) -> None:
+    load(server)
+    options = STRATEGIES[name]
+    before = mesh_objects(server)
+
+    check = remediate(server, check=True, **options)
+    assert server.writes() == []
+    assert check["msg"].startswith("Would apply ")
+    assert check["run"] == ""
+
+    run = remediate(server, **options)
+    assert [run[key] for key in ("changed", "diff", "changes")] == [
+        check[key] for key in ("changed", "diff", "changes")
+    ]
+    assert run["changed"] is True
+    assert mesh_objects(server) != before
+    assert server.stored("ConfigMap", NS, run["run"])["data"]["state"] == "applied"
+
+    written = len(server.writes())
+    again = remediate(server, **options)
+    assert (again["changed"], again["changes"]) == (False, [])
+    assert again["msg"].startswith("Nothing to cure: ")
+    assert len(server.writes()) == written
+
+    dry = remediate(server, check=True, state="reverted")
+    assert len(server.writes()) == written
+    back = remediate(server, state="reverted")
+    assert [back[key] for key in ("changed", "diff", "changes", "restored")] == [
+        dry[key] for key in ("changed", "diff", "changes", "restored")
+    ]
+    assert back["restored"] == [run["changes"][0]["target"]]
+    assert mesh_objects(server) == before
+
+    once_more = remediate(server, state="reverted")
+    assert (once_more["changed"], once_more["restored"]) == (False, [])
+    assert once_more["msg"].startswith("Nothing to revert")
+
+
+def test_the_diff_holds_nothing_but_our_fields(server: ApiServer) -> None:
+    load(server)
+    [diff] = remediate(server, check=True, strategy="service_protocol", protocol="tcp")["diff"]
+    assert diff == {
+        "before_header": "Service/monitoring/prometheus",
+        "after_header": "Service/monitoring/prometheus",
+        "before": {"spec.ports[9090].appProtocol": None},
+        "after": {"spec.ports[9090].appProtocol": "tcp"},
+    }
+
+
+def refused(server: ApiServer, **options: Any) -> dict[str, Any]:
+    result = remediate(server, **options)
+    assert result["failed"] is True
+    assert result["changed"] is False
+    assert server.writes() == []
+    return result
+
+
+def test_an_effect_without_consent_is_refused_with_its_token(server: ApiServer) -> None:
+    load(server, World().add(POLICY))
+    options = {"strategy": "service_protocol", "protocol": "tcp"}
+    result = refused(server, **options)
+    [token] = result["consent_needed"]
+    assert token.endswith("AuthorizationPolicy/monitoring/readers")
+    assert f"To accept this, set accept_effects: ['{token}']." in result["msg"]
+    assert "On new connections" in result["msg"]
+    applied = remediate(server, accept_effects=[token], **options)
+    assert applied["changed"] is True
+
+
+def test_auto_takes_a_fix_that_needs_no_consent(server: ApiServer) -> None:
+    load(server, World().add(POLICY))
+    assert remediate(server, check=True)["strategy"] == "host_rewrite"
+
+
+def test_a_program_that_does_not_know_the_flag_is_left_alone(server: ApiServer) -> None:
+    load(server, usage=USAGE_0_11)
+    message = refused(server, strategy="host_rewrite")["msg"]
+    assert message.startswith("host_rewrite does not apply, nothing was changed.")
+    assert "has no flag --rewrite-host-header-to" in message
+
+
+def test_a_destination_rule_does_not_cure_a_foreign_host(server: ApiServer) -> None:
+    load(server)
+    assert "destination_rule does not apply" in refused(server, strategy="destination_rule")["msg"]
+
+
+def test_an_approved_plan_is_carried_out_and_another_one_is_not(server: ApiServer) -> None:
+    load(server)
+    approved = remediate(server, check=True, strategy="route_alias")["plan_hash"]
+    message = refused(server, strategy="host_rewrite", plan_hash=approved)["msg"]
+    assert message.startswith(f"The plan is no longer the approved one ({approved}; now host_rewrite ")
+    assert remediate(server, plan_hash=approved)["strategy"] == "route_alias"
+
+
+def test_run_belongs_to_reverting(server: ApiServer) -> None:
+    load(server)
+    assert remediate(server, run="x")["msg"] == "run names what to take back; it needs state: reverted."
+
+
+def test_a_named_run_that_is_not_there(server: ApiServer) -> None:
+    load(server)
+    assert remediate(server, state="reverted", run="x")["msg"] == "ConfigMap monitoring/x does not exist."
+
+
+def test_no_journal_no_write(server: ApiServer) -> None:
+    load(server)
+    server.forbid("POST", "configmaps")
+    message = refused(server, strategy="route_alias")["msg"]
+    assert message.startswith("Not allowed to create ConfigMap monitoring/istio-remediation-")
+
+
+def test_a_fix_that_fails_half_way_is_taken_back_and_says_so(server: ApiServer) -> None:
+    load(server)
+    before = mesh_objects(server)
+    server.on_write = lambda _verb, _object: None
+    result = remediate(server, strategy="host_rewrite", wait_timeout=0)
+    assert result["failed"] is True
+    assert result["msg"].startswith("host_rewrite failed: Deployment/monitoring/prom-label-proxy did not finish its ro")
+    assert "Taken back: Deployment/monitoring/prom-label-proxy." in result["msg"]
+    assert mesh_objects(server) == before
+
+
+def test_what_someone_else_changed_since_is_reported_and_kept(server: ApiServer) -> None:
+    load(server)
+    remediate(server, strategy="service_protocol", protocol="tcp")
+    port = server.stored("Service", NS, "prometheus")["spec"]["ports"][0]
+    port["appProtocol"] = "http2"
+    result = remediate(server, state="reverted")
+    assert result["failed"] is True
+    assert result["changed"] is False
+    assert result["left"] == [
+        "Service/monitoring/prometheus was changed by someone else since, so it is left as it is."
+    ]
+    assert port["appProtocol"] == "http2"

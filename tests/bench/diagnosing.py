@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One diagnosis of a live path beside what a person would run instead, as ratios of one run.
+
+Needs the lab with the stack of tests/lab/stack in it. Run by `make bench` where a lab is up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROUNDS = 5
+NAMESPACE = "monitoring"
+KINDS = "services pods peerauthentications destinationrules sidecars authorizationpolicies requestauthentications"
+DIAGNOSE = ["ansible", "localhost", "-m", "meshops.istio_remediation.query_path_info", "-a"]
+
+
+def run(*command: str) -> str:
+    """Run a command and return what it printed; a failure ends the benchmark."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout
+
+
+def kubectl_reads() -> None:
+    """The objects that decide, fetched one kind after the other as a person would."""
+    for kind in KINDS.split():
+        run("kubectl", "get", kind, "-n", NAMESPACE, "-o", "yaml")
+    for kind in ("peerauthentications", "destinationrules", "sidecars", "authorizationpolicies"):
+        run("kubectl", "get", kind, "-n", "istio-system", "-o", "yaml")
+    run("kubectl", "get", "virtualservices,serviceentries", "-A", "-o", "yaml")
+    run("kubectl", "get", "configmap", "istio", "-n", "istio-system", "-o", "yaml")
+    for name in ("prom-label-proxy", "prometheus"):
+        run("kubectl", "logs", "-n", NAMESPACE, f"deployment/{name}", "-c", "istio-proxy", "--tail=2000")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median seconds of a few runs, after one to warm up."""
+    work()
+    times = []
+    for _round in range(ROUNDS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Print a row per way to look."""
+    arguments = f"grafana_namespace={NAMESPACE}"
+    printed = run(*DIAGNOSE, arguments)
+    api = json.loads(printed[printed.index("{") :])["api"]
+    ours = seconds(lambda: run(*DIAGNOSE, arguments))
+    print(f"one diagnosis: {api['requests']} requests, {api['bytes']} bytes; verdict, evidence and fixes: 1.0")
+    print(f"the same objects and logs by kubectl, nothing judged: {seconds(kubectl_reads) / ours:.1f}")
+    istioctl = next(Path(os.environ["MESHOPS_LAB_CACHE"]).glob("istio-*/istioctl"), None)
+    if istioctl is not None:
+        analyze = seconds(lambda: run(str(istioctl), "analyze", "-n", NAMESPACE))
+        print(f"istioctl analyze of the namespace, silent about this failure: {analyze / ours:.1f}")
+
+
+if __name__ == "__main__":
+    main()

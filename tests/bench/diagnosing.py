@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-ROUNDS = 5
+from timing import median
+
 NAMESPACE = "monitoring"
 KINDS = "services pods peerauthentications destinationrules sidecars authorizationpolicies requestauthentications"
 DIAGNOSE = ["ansible", "localhost", "-m", "meshops.istio_remediation.query_path_info", "-a"]
@@ -37,28 +35,17 @@ def kubectl_reads() -> None:
         run("kubectl", "logs", "-n", NAMESPACE, f"deployment/{name}", "-c", "istio-proxy", "--tail=2000")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Median seconds of a few runs, after one to warm up."""
-    work()
-    times = []
-    for _round in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
 def main() -> None:
     """Print a row per way to look."""
     arguments = f"grafana_namespace={NAMESPACE}"
     printed = run(*DIAGNOSE, arguments)
     api = json.loads(printed[printed.index("{") :])["api"]
-    ours = seconds(lambda: run(*DIAGNOSE, arguments))
+    ours = median(lambda: run(*DIAGNOSE, arguments))
     print(f"one diagnosis: {api['requests']} requests, {api['bytes']} bytes; verdict, evidence and fixes: 1.0")
-    print(f"the same objects and logs by kubectl, nothing judged: {seconds(kubectl_reads) / ours:.1f}")
+    print(f"the same objects and logs by kubectl, nothing judged: {median(kubectl_reads) / ours:.1f}")
     istioctl = next(Path(os.environ["MESHOPS_LAB_CACHE"]).glob("istio-*/istioctl"), None)
     if istioctl is not None:
-        analyze = seconds(lambda: run(str(istioctl), "analyze", "-n", NAMESPACE))
+        analyze = median(lambda: run(str(istioctl), "analyze", "-n", NAMESPACE))
         print(f"istioctl analyze of the namespace, silent about this failure: {analyze / ours:.1f}")
 
 

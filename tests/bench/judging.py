@@ -7,16 +7,13 @@ Ratios of one run on one machine; request counts are exact. Run by `make bench`.
 from __future__ import annotations
 
 import json
-import statistics
-import time
-from collections.abc import Callable
 
+from timing import median
 from world import QUESTION, World, istio, service
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
 
-ROUNDS = 7
 SIZES = (100, 1_000, 10_000)
 
 
@@ -29,17 +26,6 @@ def crowded(services: int) -> World:
         if index % 100 == 0:
             world.add(istio("VirtualService", f"vs-{index}", {"hosts": [f"service-{index}"], "http": []}))
     return world
-
-
-def median(work: Callable[[], object]) -> float:
-    """Median seconds of a few runs, after one to warm up."""
-    work()
-    times = []
-    for _round in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def main() -> None:

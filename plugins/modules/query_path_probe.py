@@ -178,9 +178,12 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Ask, judge, and fail unless the path is proved."""
     import secrets
 
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import judge, probe
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_probe
 
     params = module.params
+    Access(client).require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
     path = _module.walk(client, params)
     tenants = {name: params[name] for name in TENANTS if params[name]}
     wanted = probe.options(path, f"n{secrets.token_hex(8)}", params["query"], params["requests"], tenants)
@@ -206,8 +209,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if proof.result == judge.PASSED:
         return {**result, "msg": f"Queries pass from {path.grafana} to {path.hops[-1].step.server}, and it is proved."}
     if proof.result == judge.FAILED:
-        raise _module.FailError(f"The path is not sound: {'; '.join(unkept)}.", result)
-    sentence = f"The path is not proved, for not everything could be seen: {'; '.join(unkept)}."
+        raise _module.FailError(f"The path is not sound: {'; '.join(unkept).rstrip('.')}.", result)
+    sentence = f"The path is not proved, for not everything could be seen: {'; '.join(unkept).rstrip('.')}."
     if params["allow_inconclusive"]:
         return {**result, "msg": sentence}
     raise _module.FailError(sentence, result)

@@ -19,6 +19,8 @@ description:
     is not overwritten but reported.
   - What is changed is recorded in a ConfigMap before the first write, so that a run that was cut off can be taken back
     too.
+  - Asks the API server first, in check mode too, whether it holds every right that the run needs, those for taking it
+    back included, and names all that are missing. C(docs/access.md) says how to grant them.
   - Effects that take something away from others, such as a policy that changes its meaning, need explicit consent.
 options:
   state:
@@ -237,9 +239,14 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
 def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import executor, journal
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import executor, journal, rights
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_diagnose
 
     params = module.params
+    namespace = params["journal_namespace"] or params["grafana_namespace"]
+    access = Access(client)
+    access.require([*to_diagnose(_module.question(params)), *rights.to_record(namespace)])
     diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
@@ -250,6 +257,7 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if verdict.status == "inconclusive":
         raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
     remedy = _choose(params, diagnosis, result)
+    access.require(rights.to_apply(remedy.changes))
     result |= {
         "strategy": remedy.strategy,
         "protocol": remedy.protocol,
@@ -260,7 +268,6 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     }
     if module._diff:
         result["diff"] = [_diff(change) for change in remedy.changes]
-    namespace = params["journal_namespace"] or params["grafana_namespace"]
     question = diagnosis.question
     grafana = f"{question.grafana_kind}/{question.grafana_namespace}/{question.grafana_name}"
     facts = journal.Facts(question.path_id, grafana, remedy.strategy, remedy.protocol, remedy.hash)
@@ -317,10 +324,13 @@ def _choose(params: _module.Params, diagnosis: Diagnosis, result: dict[str, Any]
 
 
 def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal, reverter
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal, reverter, rights
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
 
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
+    access = Access(client)
+    access.require(rights.to_record(namespace))
     path_id = _module.question(params).path_id
     record: Journal | None = (
         journal.load(client, namespace, params["run"], path_id)
@@ -331,6 +341,7 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if record is None or not record.open:
         return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
+    access.require(rights.to_revert(entry.change for entry in record.entries))
     possible, left = reverter.rehearse(client, record)
     backwards = [_backwards(change) for change in possible]
     result |= {"changed": bool(possible), "changes": [_plain(change) for change in backwards], "left": left}

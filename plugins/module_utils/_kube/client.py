@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.tr
 Object = dict[str, Any]
 
 FIELD_MANAGER = "meshops.istio_remediation"
+REVIEWS = "authorization.k8s.io"
 PAGE = 500
 # How often a list is begun again after its `continue` token expired, before it is asked for without pages.
 RESTARTS = 2
@@ -110,6 +111,18 @@ class Client:
         self._raise("get", "Version", "", "", response)
         told = response.headers.get("date", "")
         return parsedate_to_datetime(told) if told else datetime.now(timezone.utc)
+
+    def review(self, kind: str, spec: Object) -> Object:
+        """The `status` of a SelfSubjectRulesReview or SelfSubjectAccessReview.
+
+        It is a POST because it carries a body. The API server answers it and stores nothing, so it is no write.
+        """
+        body = {"apiVersion": f"{REVIEWS}/v1", "kind": kind, "spec": spec}
+        path = f"/apis/{REVIEWS}/v1/{kind.lower()}s"
+        response = self.transport.exchange("POST", path, (), _encoded(body), repeatable=True)
+        self._raise("create", kind, "", "", response)
+        status: Object = _decoded(response, self.host).get("status") or {}
+        return status
 
     def create(self, kind: str, body: Object, dry_run: bool = False) -> Object:
         """Create an object; namespace and name as its metadata say. Raises ConflictError where it exists."""

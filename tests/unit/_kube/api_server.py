@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.kinds import RESOURCES
-from ansible_collections.meshops.istio_remediation.tests.unit._kube import json_patch, websocket_server
+from ansible_collections.meshops.istio_remediation.tests.unit._kube import authorizer, json_patch, websocket_server
 
 Object = dict[str, Any]
 
@@ -67,6 +67,7 @@ class ApiServer:
     forwards: by (namespace, pod, port): where a port-forward leads. faults: asked in turn before every answer; the
     first that returns an Answer decides. unserved: "group/version" that is not installed.
     on_write: called with (verb, object) after each write that is not a dry run, as a controller would see it.
+    authorizer: answers access reviews; requests themselves are refused by `faults` alone.
     """
 
     def __init__(self) -> None:
@@ -78,6 +79,7 @@ class ApiServer:
         self.faults: list[Fault] = []
         self.unserved: set[str] = set()
         self.on_write: Callable[[str, Object], None] = lambda _verb, _object: None
+        self.authorizer = authorizer.Authorizer()
         self.url = ""
         self._version = 100
         self._lock = threading.RLock()
@@ -100,8 +102,10 @@ class ApiServer:
         return self.objects[RESOURCES[kind].plural, namespace, name]
 
     def writes(self) -> list[Request]:
-        """Requests that changed something: no reads, no dry runs."""
-        return [request for request in self.requests if request.method != "GET" and not _dry(request)]
+        """Requests that changed something: no reads, no dry runs, no access reviews."""
+        return [
+            request for request in self.requests if not (request.method == "GET" or _dry(request) or _asks(request))
+        ]
 
     def forbid(self, method: str, plural: str, namespace: str = "") -> None:
         """Answer 403 from now on, as RBAC does."""
@@ -136,6 +140,9 @@ class ApiServer:
                 answer = fault(request)
                 if answer is not None:
                     return answer
+            if _asks(request):
+                body = request.body
+                return Answer(201, {**body, "status": self.authorizer.status(body["kind"], body["spec"])})
             found = _PATH.match(request.path)
             version = found and (f"{found['group']}/{found['version']}" if found["group"] else found["version"])
             if not found or version in self.unserved or not self._known(found["group"], found["plural"]):
@@ -224,6 +231,11 @@ def _dry(request: Request) -> bool:
     if request.method == "DELETE" and request.body:
         return bool(request.body.get("dryRun") == ["All"])
     return request.query.get("dryRun") == "All"
+
+
+def _asks(request: Request) -> bool:
+    """Whether it is an access review: a POST that stores nothing."""
+    return request.path.startswith(f"/apis/{authorizer.GROUP}/")
 
 
 def _matches(item: Object, selector: str) -> bool:

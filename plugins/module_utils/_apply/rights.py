@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rights it takes to carry out a plan, to record it, and to take it back.
+
+A run asks for the rights to undo its changes before it makes them: a fix that cannot be taken back is not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import access
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Right
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import (
+    CREATE,
+    DELETE,
+    PATCH,
+    ROLLOUT,
+    Change,
+)
+
+JOURNAL, REMEDIATOR, READER = "journal.yaml", "remediator.yaml", "reader.yaml"
+
+# Names that do not exist yet cannot be granted one by one: RBAC sees no name in the request that creates an object.
+_TO_APPLY = {PATCH: ("patch",), CREATE: ("create", "delete"), DELETE: ("delete", "create")}
+_TO_REVERT = {PATCH: ("patch",), CREATE: ("delete",), DELETE: ("create",)}
+
+
+def to_record(namespace: str) -> list[Right]:
+    """What it takes to keep journals in a namespace, and to find them again."""
+    return [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("get", "list", "create", "patch")]
+
+
+def to_apply(changes: Iterable[Change]) -> list[Right]:
+    """What it takes to make changes, to see that they came about, and to take them back."""
+    return [right for change in changes for right in _of_change(change, _TO_APPLY[change.action])]
+
+
+def to_revert(changes: Iterable[Change]) -> list[Right]:
+    """What it takes to take changes back."""
+    return [right for change in changes for right in _of_change(change, _TO_REVERT[change.action])]
+
+
+def _of_change(change: Change, verbs: Iterable[str]) -> Iterator[Right]:
+    target = change.target
+    for verb in ("get", *verbs):
+        name = "" if verb == "create" else target.name
+        yield access.of_kind(verb, target.kind, target.namespace, REMEDIATOR, name)
+    if change.waits_for == ROLLOUT:
+        # Whether new pods start, and the last words of one that does not.
+        yield access.of_kind("list", "Pod", target.namespace, READER)
+        yield Right("get", "pods/log", "", target.namespace, "", READER)

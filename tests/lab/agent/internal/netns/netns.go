@@ -65,8 +65,3 @@ func Open(name string) (*os.File, error) {
 	}
 	return file, nil
 }
-
-// Current opens the network namespace of the calling thread.
-func Current() (*os.File, error) {
-	return os.Open("/proc/thread-self/ns/net")
-}

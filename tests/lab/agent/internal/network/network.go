@@ -5,7 +5,8 @@
 // Everything is routed and nothing bridged, in the way that Calico does it: a
 // pod has a veth pair, the node a /32 route to the pod, and the pod a default
 // route via the link-local address 169.254.1.1, which nobody owns and for
-// which the node's end of the pair answers by proxy ARP.
+// which the node's end of the pair answers by proxy ARP. The kernel answers only
+// for what it can route elsewhere: the node must have a default route.
 //
 // No namespace is bound to a file. They live as long as the agent holds their
 // descriptors or a process of the pod runs, so an agent that was killed leaves

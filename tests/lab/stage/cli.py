@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import yaml
 from meshlab import mesh_config
@@ -14,7 +15,9 @@ from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import Folders, folders
 
-from stage import query, scenario, world
+from stage import crowd, query, scenario, state, world
+
+SHOWN = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,12 +43,19 @@ def parser() -> argparse.ArgumentParser:
 
     setting = command("set", run_set, "bring a world about and wait until Grafana's answer proves it")
     setting.add_argument("scenario", nargs="?", help="default: the stack alone, in which queries die")
-    command("restart-proxy", run_restart_proxy, "replace the proxy's pod, and with it all its connections")
     asking = command("ask", run_ask, "print Grafana's answer to a query as JSON")
     asking.add_argument("--query", default="up")
     asking.add_argument("--uid", default=query.UID)
     expecting = command("expect", run_expect, "ask until Grafana answers as expected")
     expecting.add_argument("answer", help="YAML with status, body (a fragment) and tenants")
+    expecting.add_argument("--new-connections", action="store_true", help="replace the proxy's pod first")
+    recording = command("record", run_record, "write down what is in the namespace")
+    recording.add_argument("file", type=Path)
+    comparing = command("compare", run_compare, "fail where the namespace is not as it was recorded")
+    comparing.add_argument("file", type=Path)
+    comparing.add_argument("--strict", action="store_true", help="the journals of runs count too")
+    crowding = command("crowd", run_crowd, "create Services and VirtualServices that have nothing to do with the path")
+    crowding.add_argument("count", type=int)
     return result
 
 
@@ -59,14 +69,28 @@ def run_set(options: argparse.Namespace, api: Api, places: Folders) -> None:
     print(f"Grafana answers {reply.status}: {reply.body.strip()[:200]}")
 
 
-def run_restart_proxy(_options: argparse.Namespace, api: Api, _places: Folders) -> None:
-    world.restart_proxy(api)
-
-
 def run_ask(options: argparse.Namespace, api: Api, places: Folders) -> None:
     print(json.dumps(query.ask(api, places, options.query, options.uid)._asdict()))
 
 
 def run_expect(options: argparse.Namespace, api: Api, places: Folders) -> None:
+    if options.new_connections:
+        world.restart_proxy(api)
     reply = query.wait_for(api, places, yaml.safe_load(options.answer))
     print(json.dumps(reply._asdict()))
+
+
+def run_record(options: argparse.Namespace, api: Api, _places: Folders) -> None:
+    options.file.write_text(json.dumps(state.read(api)), encoding="utf-8")
+
+
+def run_compare(options: argparse.Namespace, api: Api, _places: Folders) -> None:
+    before = json.loads(options.file.read_text(encoding="utf-8"))
+    found = state.differences(before, state.read(api), options.strict)
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise LabError(f"The namespace is not as it was: {'; '.join(found[:SHOWN])}{more}.")
+
+
+def run_crowd(options: argparse.Namespace, api: Api, _places: Folders) -> None:
+    crowd.gather(api, options.count)

@@ -35,7 +35,9 @@ def ask(api: Api, folders: Folders, expression: str = "up", uid: str = UID) -> R
     """Run a query through the data source. Raises LabError where Grafana itself could not be asked."""
     secret = api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/grafana-token")
     token = base64.b64decode(secret["data"]["token"]).decode()
-    url = f"http://grafana:3000/api/datasources/proxy/uid/{uid}/api/v1/query?query={quote(expression)}&namespace={TENANT}"
+    url = (
+        f"http://grafana:3000/api/datasources/proxy/uid/{uid}/api/v1/query?query={quote(expression)}&namespace={TENANT}"
+    )
     curl = ["curl", "-s", "-m", "10", "-H", f"Authorization: Bearer {token}", "-w", f"{SEPARATOR}%{{http_code}}", url]
     command = [str(folders.programs / "kubectl"), "--kubeconfig", str(folders.kubeconfig), "--namespace", NAMESPACE]
     done = subprocess.run(

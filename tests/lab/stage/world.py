@@ -75,19 +75,33 @@ def _fresh(manifest: Manifest) -> Manifest:
     return stamped
 
 
+def listing(api: Api, version: str, kind: str) -> list[Manifest]:
+    """Return the namespace's objects of one kind; none where the namespace is not there."""
+    found = api.get(_base(api, version, kind).rstrip("/"))
+    items: list[Manifest] = found["items"]
+    return items
+
+
+def _base(api: Api, version: str, kind: str) -> str:
+    return api.path({"apiVersion": version, "kind": kind, "metadata": {"name": "", "namespace": NAMESPACE}})
+
+
 def sweep(api: Api, wanted: set[tuple[str, str]]) -> None:
     """Delete what is in the namespace and not wanted."""
-    for version, kind in SWEPT:
-        plural, _namespaced = api.resource(version, kind)
-        base = api.path({"apiVersion": version, "kind": kind, "metadata": {"name": "", "namespace": NAMESPACE}})
-        for found in api.get(base.rstrip("/"))["items"]:
-            name = found["metadata"]["name"]
-            if (kind, name) not in wanted | NATIVE:
-                _delete(api, f"{base}{name}", plural)
+    doomed = [
+        _base(api, version, kind) + found["metadata"]["name"]
+        for version, kind in SWEPT
+        for found in listing(api, version, kind)
+        if (kind, found["metadata"]["name"]) not in wanted | NATIVE
+    ]
+    with ThreadPoolExecutor(manifests.THREADS) as pool:
+        for _done in pool.map(lambda path: _delete(api, path), doomed):
+            continue
 
 
-def _delete(api: Api, path: str, plural: str) -> None:
-    foreground = {"propagationPolicy": "Foreground"} if plural == "deployments" else None
+def _delete(api: Api, path: str) -> None:
+    # A Deployment stays until its pods have gone.
+    foreground = {"propagationPolicy": "Foreground"} if "/deployments/" in path else None
     try:
         api.request("DELETE", path, foreground)
     except ApiError as error:

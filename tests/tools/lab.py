@@ -35,5 +35,6 @@ def access() -> dict[str, str]:
         ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
         ANSIBLE_LOCALHOST_WARNING="false",
         K8S_AUTH_KUBECONFIG=str(kubeconfig),
+        GRAFANA_TOKEN="meshops-lab-grafana-token",
         KUBECONFIG=str(kubeconfig),
     )

@@ -53,14 +53,17 @@ class ApiError(KubeError):
         place = "/".join(part for part in (self.namespace, self.name) if part)
         return f"{self.kind} {place}" if place else self.kind
 
+    @property
+    def attempt(self) -> str:
+        """`verb Kind namespace/name`; for a list `list Kind in namespace a`."""
+        if self.verb != "list":
+            return f"{self.verb} {self.target}"
+        return f"list {self.kind} {f'in namespace {self.namespace}' if self.namespace else 'in the whole cluster'}"
+
     def sentence(self) -> str:
         """What happened, in one sentence with a full stop."""
         said = self.message.strip().rstrip(".") or self.reason or "no reason given"
-        what = f"{self.verb} {self.target}"
-        if self.verb == "list":
-            scope = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
-            what = f"list {self.kind} {scope}"
-        return f"The API server refused to {what}: {self.status} {said}."
+        return f"The API server refused to {self.attempt}: {self.status} {said}."
 
 
 class ForbiddenError(ApiError):
@@ -69,7 +72,7 @@ class ForbiddenError(ApiError):
     def sentence(self) -> str:
         """Which right is missing; the API server's own message names user, verb and resource."""
         said = self.message.strip().rstrip(".") or "the server gave no reason"
-        return f"Not allowed to {self.verb} {self.target}: {said}; grant this right or use other credentials."
+        return f"Not allowed to {self.attempt}: {said}; grant this right (docs/access.md) or use other credentials."
 
 
 class NotFoundError(ApiError):

@@ -135,7 +135,7 @@ def test_unknown_credentials_name_the_host(server: ApiServer, client: Client) ->
 def test_missing_right_is_one_sentence(server: ApiServer, client: Client) -> None:
     server.forbid("GET", "pods")
     with pytest.raises(
-        ForbiddenError, match=r"^Not allowed to list Pod a: pods is forbidden: User .*; grant this right"
+        ForbiddenError, match=r"^Not allowed to list Pod in namespace a: pods is forbidden: User .*; grant this right"
     ):
         client.list("Pod", "a")
 

@@ -66,7 +66,7 @@ def test_a_missing_right_is_a_problem_and_no_empty_list(server: ApiServer, reade
     server.forbid("GET", "peerauthentications", "istio-system")
     answer = reader.read(Need("list", "PeerAuthentication", "istio-system"))
     assert answer.objects == ()
-    assert answer.problem.startswith("Not allowed to list PeerAuthentication istio-system: ")
+    assert answer.problem.startswith("Not allowed to list PeerAuthentication in namespace istio-system: ")
     assert not answer.problem.endswith(".")
     assert reader.read(Need("list", "PeerAuthentication", "monitoring")) == Answer()
 

@@ -15,14 +15,16 @@ RULE = Rule(
     pattern="A list was refused (403) or cut, or a resource uses a feature that this diagnosis does not model.",
     why="A resource that was not seen could change the route or the TLS settings. Unknown is not OK.",
     evidence="The request that failed and its reason, or the resource and the feature.",
-    fix="Grant the missing read access (docs name the verbs), then ask again.",
+    fix="Grant the missing read access (`docs/access.md` says how), then ask again.",
     source="CONTRIBUTING.md, laws of this collection.",
 )
 
 
 def check(case: Case) -> Iterator[Finding]:
     if case.path.unknown:
-        summary = f"{len(case.path.unknown)} answers that decide the path could not be read."
+        others = len(case.path.unknown) - 1
+        more = f" (and {others} more)" if others else ""
+        summary = f"What decides the path could not be read{more}: {case.path.unknown[0]}."
         yield Finding(RULE.code, UNKNOWN, "the mesh's configuration", summary, case.path.unknown)
     for index, hop in enumerate(case.path.hops):
         predicted = outcome.of_hop(hop)

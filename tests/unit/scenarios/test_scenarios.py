@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data of the lab's scenarios: well formed, laid over the stack that is there, about codes and fixes that exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from stage import scenario
+from steps import ROOT
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.catalog import RULES
+
+MOLECULE = ROOT / "extensions" / "molecule"
+CODES = [rule.RULE.code for rule in RULES]
+TEXTS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+ANSWER = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "integer"},
+        "body": {"type": "string"},
+        "tenants": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["status"],
+    "additionalProperties": False,
+}
+AFTER = {
+    "type": "object",
+    "properties": {"answer": ANSWER},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+FIX = {
+    "type": "object",
+    "properties": {
+        "remedy": {"enum": ["host_rewrite", "route_alias", "destination_rule", "service_protocol"]},
+        "protocol": {"enum": ["auto", "tcp"]},
+        "annotate": {"type": "boolean"},
+    },
+    "required": ["remedy"],
+    "additionalProperties": False,
+}
+
+
+def act(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+ACTS = {
+    "fix": act("variables", "target", "after", variables=FIX, target={"type": "string"}, after=AFTER),
+    "refusal": act("variables", "says", variables=FIX, says=TEXTS),
+    "consent": act(
+        "variables", "effects", "target", "after", variables=FIX, effects=TEXTS, target={"type": "string"}, after=AFTER
+    ),
+    "undo": act("variables", "says", variables=FIX, says=TEXTS),
+    "runbook": act("says", "after", says=TEXTS, after=AFTER),
+    "inputs": {
+        "type": "array",
+        "items": act(
+            "title",
+            "variables",
+            "says",
+            title={"type": "string"},
+            variables={"type": "object"},
+            connection={"enum": ["nobody_listens", "without_rights"]},
+            says={"type": "string"},
+        ),
+    },
+    "crowd": {"type": "integer", "minimum": 1},
+}
+VERDICT = act(
+    "status",
+    "code",
+    status={"enum": ["healthy", "broken", "at_risk", "inconclusive"]},
+    code={"enum": ["", *CODES]},
+    certainty={"enum": ["proved", "predicted", "contradicted"]},
+)
+BEFORE = act(
+    "answer",
+    "verdict",
+    "findings",
+    answer=ANSWER,
+    verdict=VERDICT,
+    findings={"type": "array", "items": {"enum": CODES}},
+    summary={"type": "string"},
+    evidence=TEXTS,
+    under={"type": "object", "additionalProperties": {"type": "string"}},
+)
+WORLD = act(mesh={"type": "object"}, edits={"type": "array", "items": act("object", "set", object={}, set={})})
+SCHEMA = act("description", "before", description={"type": "string"}, world=WORLD, before=BEFORE, **ACTS)
+
+
+def data(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((scenario.SCENARIOS / name / "scenario.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_molecule_runs_every_scenario_and_no_other() -> None:
+    assert sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml")) == scenario.names()
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_data_is_well_formed(name: str) -> None:
+    jsonschema.validate(data(name), SCHEMA)
+    assert len(set(data(name)) & set(ACTS)) <= 1, "a scenario is about one thing"
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_verdict_is_one_of_the_findings(name: str) -> None:
+    before = data(name)["before"]
+    code = before["verdict"]["code"]
+    assert code in before["findings"] if code else before["findings"] == []
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_world_can_be_laid_over_the_stack(name: str) -> None:
+    world = scenario.load(name)
+    stack = {scenario.identity(manifest) for manifest in scenario.plain().objects}
+    assert stack <= {scenario.identity(manifest) for manifest in world.objects}
+    changed = world.objects != scenario.plain().objects or world.mesh
+    assert bool(changed) == bool(data(name).get("world") or list((scenario.SCENARIOS / name).glob("*.yaml")))
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_every_act_has_its_tasks(name: str) -> None:
+    assert (MOLECULE / "shared" / f"{name}.yml").is_file()
+    assert f"'{name}'" in (MOLECULE / "inventory.yml").read_text(encoding="utf-8")
+
+
+def test_what_the_issue_claims_is_a_scenario() -> None:
+    heals = {
+        (found["fix"]["variables"]["remedy"], found["fix"]["variables"].get("protocol", ""))
+        for found in map(data, scenario.names())
+        if "fix" in found
+    }
+    assert heals == {
+        ("host_rewrite", ""),
+        ("route_alias", ""),
+        ("destination_rule", ""),
+        ("service_protocol", "auto"),
+        ("service_protocol", "tcp"),
+    }
+    claims = [set(data(name)) & set(ACTS) for name in scenario.names()]
+    assert {claim for found in claims for claim in found} == set(ACTS)
+    verdicts = {data(name)["before"]["verdict"]["code"] for name in scenario.names()}
+    assert {"", "QP101", "QP102", "QP201"} <= verdicts

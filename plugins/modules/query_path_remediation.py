@@ -211,9 +211,12 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 
+# Of each workload.
+SIDECARS_WATCHED = 3
 STRATEGIES = ["auto", "host_rewrite", "route_alias", "service_protocol", "destination_rule"]
 
 OPTIONS: _module.Spec = {
@@ -270,7 +273,9 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
         result["diff"] = [_diff(change) for change in remedy.changes]
     question = diagnosis.question
     grafana = f"{question.grafana_kind}/{question.grafana_namespace}/{question.grafana_name}"
-    facts = journal.Facts(question.path_id, grafana, remedy.strategy, remedy.protocol, remedy.hash)
+    facts = journal.Facts(
+        question.path_id, grafana, remedy.strategy, remedy.protocol, remedy.hash, " ".join(_sidecars(diagnosis.path))
+    )
     journal.rehearse(client, namespace, facts, remedy.changes)
     try:
         executor.dry_run(client, remedy.changes)
@@ -357,6 +362,18 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
         raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join(left)}", result)
     verb = "Would restore" if module.check_mode else "Restored"
     return {**result, "msg": f"{verb} what stood before run {record.name}: {_listed(restored)}."}
+
+
+def _sidecars(path: Path) -> list[str]:
+    """`namespace/pod` of the ready sidecars on the path; a few of many replicas are enough to see a push arrive."""
+    workloads = [workload for hop in path.hops for workload in (hop.step.client, hop.step.server)]
+    names = [
+        f"{pod.namespace}/{pod.name}"
+        for workload in workloads
+        for pod in workload.ready_pods[:SIDECARS_WATCHED]
+        if pod.mesh == "sidecar"
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _backwards(change: Change) -> Change:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, rollout, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.effects import Effects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.rollout import REAL_CLOCK, Clock
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
     ApiError,
@@ -25,7 +26,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import (
     CREATE,
     DELETE,
-    ROLLOUT,
     Change,
 )
 
@@ -69,12 +69,11 @@ def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REA
 
     timeout: seconds for all effects together. Raises ApplyError.
     """
-    old_pods = {}
+    effects = Effects(client, journal, clock)
     try:
         for index, entry in enumerate(journal.entries):
-            if entry.change.waits_for == ROLLOUT:
-                old_pods[index] = rollout.pod_names(client, entry.change.target)
             journal.mark(index, journals.WRITING)
+            effects.about_to_write(index)
             try:
                 written = _write_surely(client, entry.change)
             except ApiError as error:
@@ -83,7 +82,7 @@ def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REA
                     journal.mark(index, journals.PENDING)
                 raise
             journal.mark(index, journals.APPLIED, objects.text(objects.metadata(written).get("uid")))
-        rollout.wait_for_effects(client, journal, old_pods, timeout, clock)
+        effects.wait(timeout)
         journal.finish(journals.APPLIED)
     except KubeError as error:
         undone = reverter.revert(client, journal, timeout, clock, note=str(error))

@@ -40,13 +40,19 @@ class Entry(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a run is about. path_id: `Question.path_id`. grafana: `Kind/namespace/name`."""
+    """What a run is about.
+
+    path_id   `Question.path_id`
+    grafana   `Kind/namespace/name`
+    sidecars  `namespace/pod` of every sidecar on the path, separated by blanks
+    """
 
     path_id: str
     grafana: str
     strategy: str
     protocol: str
     plan_hash: str
+    sidecars: str = ""
 
 
 class Journal:
@@ -72,6 +78,11 @@ class Journal:
     def open(self) -> bool:
         """Whether there may be something to take back."""
         return self.state in (STARTED, APPLIED, FAILED)
+
+    @property
+    def sidecars(self) -> list[str]:
+        """`namespace/pod` of every sidecar that was on the path when the run began."""
+        return self.data.get("sidecars", "").split()
 
     def mark(self, index: int, state: str, uid: str = "") -> None:
         """Record how far one change has come."""

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import rollout, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.effects import Effects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Entry, Journal
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.rollout import REAL_CLOCK, Clock
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError, NotFoundError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, ROLLOUT, Change
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, Change
 
 
 class ForeignError(KubeError):
@@ -53,14 +54,13 @@ def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL
     """
     restored: list[str] = []
     left: list[str] = []
-    old_pods = {}
+    effects = Effects(client, journal, clock)
     for index, entry in _written(journal):
         target = entry.change.target
         try:
             found = _ours(client, entry)
             if found is not None:
-                if entry.change.waits_for == ROLLOUT:
-                    old_pods[index] = rollout.pod_names(client, target)
+                effects.about_to_write(index)
                 _undo(client, entry.change, found)
                 _prove(client, entry.change)
                 restored.append(str(target))
@@ -69,7 +69,7 @@ def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL
             continue
         _record(left, journal, lambda index=index: journal.mark(index, journals.REVERTED))
     try:
-        rollout.wait_for_effects(client, journal, old_pods, timeout, clock)
+        effects.wait(timeout)
     except KubeError as error:
         left.append(str(error))
     ended = journals.FAILED if left else journals.REVERTED

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import Clock
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import PUSH, Target
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Target
 
 POLL = 0.5
-# istiod pushes a write to the sidecars within 0.3 to 0.8 seconds (docs/truth-table.md); under load it takes longer.
-PUSH_SECONDS = 2.0
 # Reasons for which a container waits and no waiting helps; ContainerCreating and PodInitializing pass.
 _HOPELESS = frozenset(
     {
@@ -38,30 +34,6 @@ class RolloutError(KubeError):
     """The new pods do not become ready."""
 
 
-class Clock(NamedTuple):
-    """The passage of time, replaceable in tests."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-REAL_CLOCK = Clock()
-
-
-def wait_for_effects(
-    client: Client, journal: Journal, old_pods: Mapping[int, set[str]], timeout: float, clock: Clock = REAL_CLOCK
-) -> None:
-    """Wait until the changes of a journal have reached the pods and the sidecars.
-
-    old_pods: names of the pods from before, by index of each change that replaces pods. Raises RolloutError.
-    """
-    deadline = clock.now() + timeout
-    for index, names in sorted(old_pods.items()):
-        wait(client, journal.entries[index].change.target, names, max(0.0, deadline - clock.now()), clock)
-    if any(entry.change.waits_for == PUSH for entry in journal.entries):
-        clock.sleep(PUSH_SECONDS)
-
-
 def pod_names(client: Client, target: Target) -> set[str]:
     """The names of a workload's pods as they are now."""
     workload = client.get(target.kind, target.namespace, target.name)
@@ -73,7 +45,7 @@ def _pods_of(client: Client, workload: Object) -> list[Object]:
     return client.list("Pod", objects.namespace(workload), objects.selector_text(selector))
 
 
-def wait(client: Client, target: Target, old_pods: set[str], timeout: float, clock: Clock = REAL_CLOCK) -> None:
+def wait(client: Client, target: Target, old_pods: set[str], timeout: float, clock: Clock) -> None:
     """Wait until every pod of a workload is new and available.
 
     old_pods: names of the pods from before the change. Raises RolloutError (deadline, or a new pod that cannot start).

@@ -39,6 +39,10 @@ CLOCK_SECONDS = 1.0
 # open, and only what exceeds them is new.
 ROUNDS = 4
 FOREIGN_QUERIES = 2
+# Sent ahead and not judged. A program keeps some connections to its upstream (Go's HTTP client: two). Where a change
+# took their listener away, Envoy answers once more in the old way and then closes; where it did not, they stay as they
+# are, fail on, and are judged.
+AHEAD_QUERIES = 3
 # So few series are enough, and a busy tenant's thousands do not fit into a reply.
 SERIES = 20
 # How long before the probe logs are read, to tell new connections from old ones.
@@ -123,6 +127,9 @@ def observe(
     """
     uid = datasource_uid(path, grafanas[0])
     own_path, foreign_path = _query_paths(path, uid, wanted)
+    # Another nonce: what these queries leave in the logs is not judged.
+    ahead_path, _ = _query_paths(path, uid, wanted._replace(nonce=f"ahead{wanted.nonce[::-1]}"))
+    _burst(grafanas, ahead_path, AHEAD_QUERIES)
     # Begin with the next second of the API server's clock, so that no line from before counts as the probe's.
     started = client.server_time().replace(microsecond=0) + timedelta(seconds=CLOCK_SECONDS)
     sleep(CLOCK_SECONDS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.rollout import Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import Clock
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change, Field
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer

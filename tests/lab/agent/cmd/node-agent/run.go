@@ -78,7 +78,7 @@ func run(ctx context.Context, o *options) error {
 	if err := registerWhenServed(ctx, self, capacity); err != nil {
 		return err
 	}
-	go self.KeepLease(ctx)
+	go self.KeepReady(ctx, capacity)
 	if err := watcher.Start(ctx, manager); err != nil && ctx.Err() == nil {
 		return err
 	}

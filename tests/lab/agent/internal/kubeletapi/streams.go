@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/klog/v2"
 	utilexec "k8s.io/utils/exec"
 )
 
@@ -30,7 +31,7 @@ func (a *api) exec(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	executor := &executor{pods: a.pods, namespace: r.PathValue("namespace")}
-	remotecommand.ServeExec(w, r, executor, r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container"),
+	remotecommand.ServeExec(w, quiet(r), executor, r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container"),
 		r.URL.Query()["command"], options, streamIdleTimeout, remotecommand.DefaultStreamCreationTimeout,
 		remotecommand.SupportedStreamingProtocols)
 }
@@ -42,8 +43,15 @@ func (a *api) portForward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	forwarder := &forwarder{pods: a.pods, namespace: r.PathValue("namespace")}
-	portforward.ServePortForward(w, r, forwarder, r.PathValue("pod"), r.PathValue("uid"), options,
+	portforward.ServePortForward(w, quiet(r), forwarder, r.PathValue("pod"), r.PathValue("uid"), options,
 		streamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, portforward.SupportedProtocols)
+}
+
+// quiet keeps the streaming library from logging the end of each WebSocket
+// connection as an error. What fails in a command or a forwarded port is told
+// to the client.
+func quiet(r *http.Request) *http.Request {
+	return r.WithContext(klog.NewContext(r.Context(), klog.Logger{}))
 }
 
 // executor adapts Pods to the streaming library, for one namespace.

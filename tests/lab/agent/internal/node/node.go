@@ -85,13 +85,14 @@ func (n *Node) object() *corev1.Node {
 	}}
 }
 
-// KeepLease renews the node's lease until ctx ends.
-func (n *Node) KeepLease(ctx context.Context) {
+// KeepReady renews the node's lease until ctx ends, and reports the node Ready
+// again after the node lifecycle controller has lost sight of it.
+func (n *Node) KeepReady(ctx context.Context, capacity corev1.ResourceList) {
 	ticker := time.NewTicker(leaseRenewal)
 	defer ticker.Stop()
 	for {
-		if err := n.renewLease(ctx); err != nil && ctx.Err() == nil {
-			slog.Warn("cannot renew the node's lease", "error", err)
+		if err := n.renew(ctx, capacity); err != nil && ctx.Err() == nil {
+			slog.Warn("cannot keep the node ready", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -99,6 +100,22 @@ func (n *Node) KeepLease(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+func (n *Node) renew(ctx context.Context, capacity corev1.ResourceList) error {
+	if err := n.renewLease(ctx); err != nil {
+		return fmt.Errorf("renew lease: %w", err)
+	}
+	current, err := n.Client.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read node: %w", err)
+	}
+	for _, condition := range current.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+			return nil
+		}
+	}
+	return n.Register(ctx, capacity)
 }
 
 func (n *Node) renewLease(ctx context.Context) error {

@@ -161,7 +161,36 @@ func TestWriterSkipsToTheNewest(t *testing.T) {
 	if count := len(client.Actions()); count != 1 {
 		t.Errorf("%d writes, want only the newest", count)
 	}
-	if got := writer.base.Status.Phase; got != corev1.PodRunning {
+	if got := writer.known().Status.Phase; got != corev1.PodRunning {
 		t.Errorf("phase %s, want Running", got)
+	}
+}
+
+func TestWhatOthersChangeIsRepaired(t *testing.T) {
+	pod := testPod()
+	pod.ResourceVersion = "9"
+	client := fake.NewClientset(pod)
+	writer := newStatusWriter(client, pod)
+	ready := snapshotAt(true, true, true)
+	if err := writer.write(t.Context(), ready); err != nil {
+		t.Fatal(err)
+	}
+	changed := writer.known().DeepCopy()
+	changed.ResourceVersion = "10"
+	for i := range changed.Status.Conditions {
+		changed.Status.Conditions[i].Status = corev1.ConditionFalse
+	}
+	old := pod.DeepCopy()
+	old.ResourceVersion = "8"
+	writer.observe(changed)
+	writer.observe(old)
+	if writer.known() != changed {
+		t.Fatal("an old version of the pod replaces a newer one")
+	}
+	if err := writer.write(t.Context(), ready); err != nil {
+		t.Fatal(err)
+	}
+	if count := len(client.Actions()); count != 2 {
+		t.Errorf("%d writes, want a second one", count)
 	}
 }

@@ -137,6 +137,7 @@ func (w *worker) post(event func()) {
 
 // update takes a new version of the pod's object.
 func (w *worker) update(pod *corev1.Pod) {
+	w.status.observe(pod)
 	w.mu.Lock()
 	w.inbox.pod = pod
 	// Labels and annotations may be in a downward API volume.

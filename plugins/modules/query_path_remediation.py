@@ -249,7 +249,7 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
     access = Access(client)
-    access.require([*to_diagnose(_module.question(params)), *rights.to_record(namespace)])
+    access.require(to_diagnose(_module.question(params)))
     diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
@@ -260,7 +260,7 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if verdict.status == "inconclusive":
         raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
     remedy = _choose(params, diagnosis, result)
-    access.require(rights.to_apply(remedy.changes))
+    access.require(rights.to_apply(remedy.changes, namespace))
     result |= {
         "strategy": remedy.strategy,
         "protocol": remedy.protocol,
@@ -335,7 +335,7 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
     access = Access(client)
-    access.require(rights.to_record(namespace))
+    access.require(rights.to_find_journals(namespace))
     path_id = _module.question(params).path_id
     record: Journal | None = (
         journal.load(client, namespace, params["run"], path_id)
@@ -346,7 +346,7 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if record is None or not record.open:
         return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
-    access.require(rights.to_revert(entry.change for entry in record.entries))
+    access.require(rights.to_revert((entry.change for entry in record.entries), namespace))
     possible, left = reverter.rehearse(client, record)
     backwards = [_backwards(change) for change in possible]
     result |= {"changed": bool(possible), "changes": [_plain(change) for change in backwards], "left": left}

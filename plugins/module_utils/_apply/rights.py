@@ -25,19 +25,22 @@ _TO_APPLY = {PATCH: ("patch",), CREATE: ("create", "delete"), DELETE: ("delete",
 _TO_REVERT = {PATCH: ("patch",), CREATE: ("delete",), DELETE: ("create",)}
 
 
-def to_record(namespace: str) -> list[Right]:
-    """What it takes to keep journals in a namespace, and to find them again."""
-    return [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("get", "list", "create", "patch")]
+def to_find_journals(namespace: str) -> list[Right]:
+    """What it takes to see which runs there were. namespace: where journals are kept."""
+    return [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("get", "list")]
 
 
-def to_apply(changes: Iterable[Change]) -> list[Right]:
-    """What it takes to make changes, to see that they came about, and to take them back."""
-    return [right for change in changes for right in _of_change(change, _TO_APPLY[change.action])]
+def to_apply(changes: Iterable[Change], namespace: str) -> list[Right]:
+    """What it takes to make changes, to see that they came about, to record them and to take them back."""
+    record = [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("create", "patch")]
+    writing = [right for change in changes for right in _of_change(change, _TO_APPLY[change.action])]
+    return [*to_find_journals(namespace), *record, *writing]
 
 
-def to_revert(changes: Iterable[Change]) -> list[Right]:
-    """What it takes to take changes back."""
-    return [right for change in changes for right in _of_change(change, _TO_REVERT[change.action])]
+def to_revert(changes: Iterable[Change], namespace: str) -> list[Right]:
+    """What it takes to take changes back, and to record that."""
+    writing = [right for change in changes for right in _of_change(change, _TO_REVERT[change.action])]
+    return [access.of_kind("patch", "ConfigMap", namespace, JOURNAL), *writing]
 
 
 def _of_change(change: Change, verbs: Iterable[str]) -> Iterator[Right]:

@@ -48,7 +48,7 @@ def needed() -> list[Right]:
     questions = [Question(NS, "grafana", kind) for kind in KINDS]
     reading = [right for question in questions for right in read_rights.to_diagnose(question)]
     probing = read_rights.to_probe(questions[0], by_port_forward=True)
-    writing = [*apply_rights.to_record(NS), *apply_rights.to_apply(changes()), *apply_rights.to_revert(changes())]
+    writing = [*apply_rights.to_apply(changes(), NS), *apply_rights.to_revert(changes(), NS)]
     return [*reading, *probing, *writing, Right("get", "namespaces", "", NS, "", "reader.yaml")]
 
 
@@ -159,7 +159,7 @@ def named(right: Right) -> str:
 
 
 QUESTION = Question(NS, "grafana")
-BEFORE_DIAGNOSIS = [*read_rights.to_diagnose(QUESTION), *apply_rights.to_record("journals")]
+TO_DIAGNOSE = read_rights.to_diagnose(QUESTION)
 TO_PROBE = list(dict.fromkeys(read_rights.to_probe(QUESTION, by_port_forward=True)))
 
 
@@ -167,15 +167,11 @@ def identify(right: Right) -> str:
     return f"{right.verb} {named(right)} in {right.namespace or 'the cluster'}"
 
 
-@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
-@pytest.mark.parametrize("right", BEFORE_DIAGNOSIS, ids=identify)
-def test_a_remediation_with_one_right_less_names_it_before_it_reads(
-    server: ApiServer, right: Right, check: bool
-) -> None:
+@pytest.mark.parametrize("right", TO_DIAGNOSE, ids=identify)
+def test_a_remediation_with_one_right_less_names_it_before_it_reads(server: ApiServer, right: Right) -> None:
     load(server)
     server.authorizer.grants = without(rbac.grants("remediator", NS, journal="journals"), right)
-    result = run(server, query_path_remediation, check=check, journal_namespace="journals")
-    assert_named(result, right)
+    assert_named(run(server, query_path_remediation, journal_namespace="journals"), right)
     assert {request.method for request in server.requests} == {"POST"}
     assert server.writes() == []
 
@@ -194,35 +190,66 @@ def test_a_probe_by_url_needs_no_port_forward(server: ApiServer) -> None:
     assert "Rights are missing" not in run(server, query_path_probe, grafana_url="http://127.0.0.1:1")["msg"]
 
 
+ISTIO = "networking.istio.io"
+TO_APPLY = [
+    # That it may get Deployments is asked for before it reads.
+    ("host_rewrite", Right("patch", "deployments", "apps", NS, "", "remediator.yaml")),
+    *(("service_protocol", Right(verb, "services", "", NS, "", "remediator.yaml")) for verb in ("get", "patch")),
+    *(
+        ("route_alias", Right(verb, "virtualservices", ISTIO, NS, "", "remediator.yaml"))
+        for verb in ("get", "create", "delete")
+    ),
+    *(
+        ("destination_rule", Right(verb, "destinationrules", ISTIO, NS, "", "remediator.yaml"))
+        for verb in ("get", "patch")
+    ),
+    *(
+        ("host_rewrite", Right(verb, "configmaps", "", "journals", "", "journal.yaml"))
+        for verb in ("get", "list", "create", "patch")
+    ),
+]
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
 @pytest.mark.parametrize(
-    ("strategy", "verb", "resource", "group"),
-    [
-        ("host_rewrite", "patch", "deployments", "apps"),
-        ("service_protocol", "patch", "services", ""),
-        ("route_alias", "create", "virtualservices", "networking.istio.io"),
-        ("route_alias", "delete", "virtualservices", "networking.istio.io"),
-        ("route_alias", "get", "virtualservices", "networking.istio.io"),
-        ("destination_rule", "patch", "destinationrules", "networking.istio.io"),
-    ],
+    ("strategy", "right"), TO_APPLY, ids=lambda value: value if isinstance(value, str) else identify(value)
 )
-def test_a_fix_that_cannot_be_written_or_undone_is_not_begun(
-    server: ApiServer, strategy: str, verb: str, resource: str, group: str, check: bool
+def test_a_fix_that_cannot_be_written_recorded_or_undone_is_not_begun(
+    server: ApiServer, strategy: str, right: Right, check: bool
 ) -> None:
     load(server, without_mtls() if strategy == "destination_rule" else World())
-    right = Right(verb, resource, group, NS, "", "remediator.yaml")
-    server.authorizer.grants = without(rbac.grants("remediator", NS), right)
-    result = run(server, query_path_remediation, check=check, strategy=strategy)
+    server.authorizer.grants = without(rbac.grants("remediator", NS, journal="journals"), right)
+    result = run(server, query_path_remediation, check=check, strategy=strategy, journal_namespace="journals")
     assert_named(result, right)
     assert server.writes() == []
     assert [request for request in server.requests if request.query.get("dryRun")] == []
 
 
-def test_a_rollback_with_a_right_less_takes_nothing_back(server: ApiServer) -> None:
+def test_whoever_may_only_read_is_told_everything_at_once(server: ApiServer) -> None:
+    load(server)
+    server.authorizer.grants = rbac.grants("reader", NS)
+    message = run(server, query_path_remediation, strategy="route_alias")["msg"]
+    assert message.startswith(
+        "Rights are missing, so nothing was begun: in namespace monitoring: "
+        "create, patch configmaps (kubectl apply -n monitoring -f journal.yaml) and "
+    )
+    assert "get, delete virtualservices.networking.istio.io" in message
+    assert "create virtualservices.networking.istio.io (kubectl apply -n monitoring -f remediator.yaml)" in message
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        Right("delete", "virtualservices", ISTIO, NS, "", "remediator.yaml"),
+        Right("patch", "configmaps", "", NS, "", "journal.yaml"),
+        Right("list", "configmaps", "", NS, "", "journal.yaml"),
+    ],
+    ids=identify,
+)
+def test_a_rollback_with_a_right_less_takes_nothing_back(server: ApiServer, right: Right) -> None:
     load(server)
     run(server, query_path_remediation, strategy="route_alias")
     written = len(server.writes())
-    right = Right("delete", "virtualservices", "networking.istio.io", NS, "", "remediator.yaml")
     server.authorizer.grants = without(rbac.grants("remediator", NS), right)
     assert_named(run(server, query_path_remediation, state="reverted"), right)
     assert len(server.writes()) == written
@@ -239,9 +266,7 @@ def assert_named(result: dict[str, Any], right: Right) -> None:
     assert f"(kubectl apply{option} -f {right.granted_by})" in message
 
 
-READING = [
-    right for right in read_rights.to_diagnose(QUESTION) if (right.verb, right.resource) != ("get", "configmaps")
-]
+READING = [right for right in TO_DIAGNOSE if (right.verb, right.resource) != ("get", "configmaps")]
 
 
 @pytest.mark.parametrize("right", READING, ids=identify)

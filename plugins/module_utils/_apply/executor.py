@@ -69,7 +69,7 @@ def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REA
 
     timeout: seconds for all effects together. Raises ApplyError.
     """
-    effects = Effects(client, journal, clock)
+    effects = Effects(client, journal, timeout, clock)
     try:
         for index, entry in enumerate(journal.entries):
             journal.mark(index, journals.WRITING)
@@ -82,7 +82,7 @@ def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REA
                     journal.mark(index, journals.PENDING)
                 raise
             journal.mark(index, journals.APPLIED, objects.text(objects.metadata(written).get("uid")))
-        effects.wait(timeout)
+            effects.wait_for(index)
         journal.finish(journals.APPLIED)
     except KubeError as error:
         undone = reverter.revert(client, journal, timeout, clock, note=str(error))

@@ -54,7 +54,7 @@ def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL
     """
     restored: list[str] = []
     left: list[str] = []
-    effects = Effects(client, journal, clock)
+    effects = Effects(client, journal, timeout, clock)
     for index, entry in _written(journal):
         target = entry.change.target
         try:
@@ -64,14 +64,11 @@ def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL
                 _undo(client, entry.change, found)
                 _prove(client, entry.change)
                 restored.append(str(target))
+                effects.wait_for(index)
         except KubeError as error:
             left.append(str(error))
             continue
         _record(left, journal, lambda index=index: journal.mark(index, journals.REVERTED))
-    try:
-        effects.wait(timeout)
-    except KubeError as error:
-        left.append(str(error))
     ended = journals.FAILED if left else journals.REVERTED
     _record(left, journal, lambda: journal.finish(ended, " ".join([note, *left]).strip()))
     return Reverted(tuple(restored), tuple(left))

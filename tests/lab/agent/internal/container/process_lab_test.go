@@ -9,43 +9,21 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
+	"meshops.example/lab/agent/internal/labtest"
 	"meshops.example/lab/agent/internal/network"
 )
-
-const nodeIP = "10.29.0.1"
-
-// makeNode gives the network namespace of the tests what a node has.
-var makeNode = sync.OnceValue(func() error {
-	node := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "node"}}
-	address, err := netlink.ParseAddr(nodeIP + "/24")
-	if err := errors.Join(err, netlink.LinkAdd(node), netlink.AddrAdd(node, address), netlink.LinkSetUp(node)); err != nil {
-		return err
-	}
-	return netlink.RouteAdd(&netlink.Route{LinkIndex: node.Index, Gw: net.IPv4(10, 29, 0, 254)})
-})
 
 // sandbox returns the sandbox of a new pod.
 func sandbox(t *testing.T) *network.Sandbox {
 	t.Helper()
-	if err := makeNode(); err != nil {
-		t.Fatal(err)
-	}
-	podNetwork, err := network.New(netip.MustParseAddr(nodeIP), netip.MustParsePrefix("10.29.1.0/24"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	attached, err := podNetwork.Attach(t.Name(), "a-pod")
+	attached, err := labtest.Network(t).Attach(t.Name(), "a-pod")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +116,7 @@ func TestMountsAreMadeInside(t *testing.T) {
 
 func TestNodeReachesPodAndPodReachesNode(t *testing.T) {
 	attached := sandbox(t)
-	listener, err := net.Listen("tcp", nodeIP+":0")
+	listener, err := net.Listen("tcp", labtest.NodeIP+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +139,8 @@ func TestNodeReachesPodAndPodReachesNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer toPod.Close()
-	if got := toPod.LocalAddr().(*net.TCPAddr).IP.String(); got != nodeIP {
-		t.Errorf("the node calls from %s, want %s", got, nodeIP)
+	if got := toPod.LocalAddr().(*net.TCPAddr).IP.String(); got != labtest.NodeIP {
+		t.Errorf("the node calls from %s, want %s", got, labtest.NodeIP)
 	}
 }
 

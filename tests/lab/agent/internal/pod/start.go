@@ -52,7 +52,7 @@ func (w *worker) startContainer(ctx context.Context, state *containerState) {
 		return
 	}
 	state.begin(process, id)
-	w.normal(state, "Started", "Started")
+	w.tell(state, "Started", "Started")
 	slog.Info("container started", "pod", w.name(), "container", state.spec.Name)
 	go func() {
 		<-process.Done()
@@ -120,7 +120,7 @@ func (w *worker) stop(state *containerState, grace time.Duration) {
 		return
 	}
 	state.stopping = true
-	w.normal(state, "Killing", "Stopping")
+	w.tell(state, "Killing", "Stopping")
 	go state.process.Stop(grace)
 }
 

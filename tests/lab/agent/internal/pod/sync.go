@@ -4,7 +4,6 @@ package pod
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -165,116 +164,6 @@ func (w *worker) mayRestart(state *containerState) bool {
 	}
 }
 
-// decideFinal sets the final phase of a pod whose containers are all done.
-func (w *worker) decideFinal() {
-	for _, init := range w.inits {
-		if init.role == roleInit && init.terminated != nil && !init.succeeded() && !w.mayRestart(init) {
-			w.final = corev1.PodFailed
-			return
-		}
-	}
-	failed := false
-	for _, app := range w.apps {
-		if app.terminated == nil || w.mayRestart(app) {
-			return
-		}
-		failed = failed || app.terminated.ExitCode != 0
-	}
-	w.final = corev1.PodSucceeded
-	if failed {
-		w.final = corev1.PodFailed
-	}
-}
-
-// windDown stops the sidecars of a pod that has done its work, and waits for
-// its deletion.
-func (w *worker) windDown() (time.Duration, bool) {
-	for _, state := range w.all() {
-		if state.running() {
-			w.stop(state, w.grace())
-		}
-	}
-	if w.runningCount() == 0 {
-		if err := w.releaseSandbox(); err != nil {
-			slog.Warn("cannot take pod off the network", "pod", w.name(), "error", err)
-		}
-	}
-	return idle, false
-}
-
-// terminate ends the pod: first the containers of its own, then the sidecars,
-// all within the grace period.
-func (w *worker) terminate() (time.Duration, bool) {
-	if w.killBy.IsZero() {
-		w.killBy = time.Now().Add(w.grace())
-	}
-	remaining := max(time.Until(w.killBy), minimumGrace)
-	if w.grace() == 0 {
-		remaining = 0
-	}
-	last := w.apps
-	for _, init := range w.inits {
-		if init.role == roleInit {
-			last = append([]*containerState{init}, last...)
-		}
-	}
-	running := false
-	for _, state := range last {
-		if state.running() {
-			running = true
-			w.stop(state, remaining)
-		}
-	}
-	if running {
-		return idle, false
-	}
-	for i := len(w.inits) - 1; i >= 0; i-- {
-		if w.inits[i].running() {
-			w.stop(w.inits[i], remaining)
-			return idle, false
-		}
-	}
-	if w.final == "" {
-		w.decideFinalOnDeletion()
-	}
-	w.status.submit(w.snapshot())
-	return 0, true
-}
-
-// minimumGrace is what a sidecar gets when others used the grace period up.
-const minimumGrace = 2 * time.Second
-
-// decideFinalOnDeletion: a deleted pod has failed if one of its containers has.
-func (w *worker) decideFinalOnDeletion() {
-	w.final = corev1.PodSucceeded
-	for _, app := range w.apps {
-		if app.terminated == nil || app.terminated.ExitCode != 0 {
-			w.final = corev1.PodFailed
-		}
-	}
-}
-
-func (w *worker) grace() time.Duration {
-	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
-	if given := w.pod.Spec.TerminationGracePeriodSeconds; given != nil {
-		seconds = *given
-	}
-	if given := w.pod.DeletionGracePeriodSeconds; given != nil {
-		seconds = *given
-	}
-	return time.Duration(seconds) * time.Second
-}
-
-func (w *worker) runningCount() int {
-	count := 0
-	for _, state := range w.all() {
-		if state.running() {
-			count++
-		}
-	}
-	return count
-}
-
 // warn tells of a failure, but not again of the same one.
 func (w *worker) warn(reason, message string) {
 	if message == w.lastWarning {
@@ -285,6 +174,7 @@ func (w *worker) warn(reason, message string) {
 	w.config.Recorder.Event(w.pod, corev1.EventTypeWarning, reason, message)
 }
 
-func (w *worker) normal(state *containerState, reason, format string, args ...any) {
-	w.config.Recorder.Event(w.pod, corev1.EventTypeNormal, reason, fmt.Sprintf(format, args...)+" container "+state.spec.Name)
+// tell records what was done to a container.
+func (w *worker) tell(state *containerState, reason, did string) {
+	w.config.Recorder.Event(w.pod, corev1.EventTypeNormal, reason, did+" container "+state.spec.Name)
 }

@@ -80,7 +80,8 @@ func (w *worker) prepare(ctx context.Context) error {
 		w.mu.Lock()
 		w.sandbox = sandbox
 		w.mu.Unlock()
-		if err := writePodFiles(w.config, w.pod, w.dir, sandbox.IP.String()); err != nil {
+		w.podIP = sandbox.IP.String()
+		if err := writePodFiles(w.config, w.pod, w.dir, w.podIP); err != nil {
 			return err
 		}
 	}

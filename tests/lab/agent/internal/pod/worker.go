@@ -46,6 +46,7 @@ type worker struct {
 
 	// Below: the worker's alone.
 	startTime    metav1.Time
+	podIP        string // stays in the status when the sandbox is gone
 	mounted      bool
 	refreshDue   bool
 	removed      bool
@@ -68,6 +69,7 @@ func newWorker(config *Config, pod *corev1.Pod) *worker {
 		volumes:   volume.NewSet(config.Client, config.Capacity, filepath.Join(dir, "volumes")),
 		ended:     make(chan struct{}),
 		startTime: metav1.Now(),
+		podIP:     pod.Status.PodIP,
 	}
 	w.inbox.pod = pod
 	w.inits, w.apps = newContainerStates(pod)
@@ -174,14 +176,12 @@ func (w *worker) snapshot() *snapshot {
 		inits:        copyStates(w.inits),
 		apps:         copyStates(w.apps),
 		hostIP:       w.config.NodeIP,
+		podIP:        w.podIP,
 		startTime:    w.startTime,
 		sandboxed:    w.sandbox != nil,
 		final:        w.final,
 		finalReason:  w.finalReason,
 		finalMessage: w.finalMessage,
-	}
-	if w.sandbox != nil {
-		s.podIP = w.sandbox.IP.String()
 	}
 	return s
 }

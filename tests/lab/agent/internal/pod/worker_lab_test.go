@@ -210,8 +210,8 @@ func TestJobPodSucceedsAndItsSidecarEnds(t *testing.T) {
 	status := l.await(t, "done", func(status corev1.PodStatus) bool {
 		return status.Phase == corev1.PodSucceeded && status.InitContainerStatuses[1].State.Terminated != nil
 	})
-	if reason := conditionOf(status, corev1.PodReady).Reason; reason != "PodCompleted" {
-		t.Errorf("Ready has reason %q, want PodCompleted", reason)
+	if reason := conditionOf(status, corev1.PodReady).Reason; reason != "PodCompleted" || status.PodIP == "" {
+		t.Errorf("Ready has reason %q, want PodCompleted; address %q, want that of its run", reason, status.PodIP)
 	}
 }
 

@@ -79,8 +79,6 @@ VERDICT = act(
 )
 BEFORE = act(
     "answer",
-    "verdict",
-    "findings",
     answer=ANSWER,
     verdict=VERDICT,
     findings={"type": "array", "items": {"enum": CODES}},
@@ -107,8 +105,9 @@ def test_data_is_well_formed(name: str) -> None:
     assert len(set(data(name)) & set(ACTS)) <= 1, "a scenario is about one thing"
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", [name for name in scenario.names() if not (MOLECULE / name / "converge.yml").exists()])
 def test_verdict_is_one_of_the_findings(name: str) -> None:
+    """The shared playbook compares both; a scenario with a playbook of its own need not have them."""
     before = data(name)["before"]
     code = before["verdict"]["code"]
     assert code in before["findings"] if code else before["findings"] == []
@@ -144,5 +143,5 @@ def test_what_the_issue_claims_is_a_scenario() -> None:
     }
     claims = [set(data(name)) & set(ACTS) for name in scenario.names()]
     assert {claim for found in claims for claim in found} == set(ACTS)
-    verdicts = {data(name)["before"]["verdict"]["code"] for name in scenario.names()}
+    verdicts = {data(name)["before"].get("verdict", {}).get("code") for name in scenario.names()}
     assert {"", "QP101", "QP102", "QP201"} <= verdicts

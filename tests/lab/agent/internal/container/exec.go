@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 
 	"meshops.example/lab/agent/internal/netns"
 )
@@ -20,25 +21,38 @@ import (
 // ErrNotRunning is returned for a command in a container that has ended.
 var ErrNotRunning = errors.New("container is not running")
 
+// Streams connect a command with its client. Those that are nil are not there.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Terminal gives the command a terminal in the place of three streams;
+	// Stderr is not used then. Sizes may be nil.
+	Terminal bool
+	Sizes    <-chan remotecommand.TerminalSize
+}
+
 // Exec runs a command in the container, as the container's user and with its
 // environment. A command that ends with another status than 0 gives an
-// *exec.ExitError. Streams may be nil.
-func (p *Process) Exec(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) error {
+// *exec.ExitError.
+func (p *Process) Exec(ctx context.Context, command []string, streams Streams) error {
 	if len(command) == 0 {
 		return errors.New("no command specified")
 	}
 	cmd := exec.CommandContext(ctx, command[0])
 	cmd.Args, cmd.Env, cmd.Dir = command, p.spec.Env, p.spec.WorkDir
 	cmd.Err = nil // The lookup of exec.Command saw the agent's file system.
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	// A killed command may leave children with its pipes open.
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:     true,
 		Credential: &syscall.Credential{Uid: p.spec.UID, Gid: p.spec.GID, Groups: p.spec.Groups},
 	}
+	if streams.Terminal {
+		return p.execInTerminal(cmd, streams)
+	}
+	cmd.Stdout, cmd.Stderr = streams.Stdout, streams.Stderr
 	var input io.WriteCloser
-	if stdin != nil {
+	if streams.Stdin != nil {
 		// Not cmd.Stdin: Wait would wait until the client closes its side.
 		pipe, err := cmd.StdinPipe()
 		if err != nil {
@@ -46,20 +60,21 @@ func (p *Process) Exec(ctx context.Context, command []string, stdin io.Reader, s
 		}
 		input = pipe
 	}
-	if err := p.startInside(cmd); err != nil {
+	if err := p.startInside(cmd, cmd.Start); err != nil {
 		return err
 	}
 	if input != nil {
 		go func() {
 			// Fails when the command ends before it has read all: not an error.
-			_, _ = io.Copy(input, stdin)
+			_, _ = io.Copy(input, streams.Stdin)
 			_ = input.Close()
 		}()
 	}
 	return cmd.Wait()
 }
 
-func (p *Process) startInside(cmd *exec.Cmd) error {
+// startInside calls start on a thread inside the container.
+func (p *Process) startInside(cmd *exec.Cmd, start func() error) error {
 	return netns.OnOwnThread(func() error {
 		if err := p.enter(); err != nil {
 			return err
@@ -69,7 +84,7 @@ func (p *Process) startInside(cmd *exec.Cmd) error {
 			return err
 		}
 		cmd.Path = program
-		err = cmd.Start()
+		err = start()
 		if errors.Is(err, unix.ENOMEM) {
 			// What a fork says in a PID namespace whose first process has ended.
 			return ErrNotRunning

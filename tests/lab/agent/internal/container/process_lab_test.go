@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+
 	"meshops.example/lab/agent/internal/labtest"
 	"meshops.example/lab/agent/internal/network"
 )
@@ -188,7 +190,7 @@ func TestExec(t *testing.T) {
 	process, path := startScript(t, Spec{UID: 1337, GID: 1337, Env: []string{"COLOR=red"}}, "touch /tmp/mine; echo ready; sleep 60")
 	waitFor(t, path, "ready")
 	var stdout, stderr strings.Builder
-	err := process.Exec(t.Context(), []string{"sh", "-c", "ls /tmp; id -u; echo $COLOR; hostname; cat; echo bad >&2; exit 7"}, strings.NewReader("input\n"), &stdout, &stderr)
+	err := process.Exec(t.Context(), []string{"sh", "-c", "ls /tmp; id -u; echo $COLOR; hostname; cat; echo bad >&2; exit 7"}, Streams{Stdin: strings.NewReader("input\n"), Stdout: &stdout, Stderr: &stderr})
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 7 {
 		t.Errorf("got %v, want exit code 7", err)
@@ -196,17 +198,41 @@ func TestExec(t *testing.T) {
 	if got := stdout.String(); got != "mine\n1337\nred\na-pod\ninput\n" || stderr.String() != "bad\n" {
 		t.Errorf("got %q, %q", got, stderr.String())
 	}
-	if err := process.Exec(t.Context(), []string{"no-such-program"}, nil, nil, nil); err == nil {
+	if err := process.Exec(t.Context(), []string{"no-such-program"}, Streams{}); err == nil {
 		t.Error("a program that is not there runs")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := process.Exec(ctx, []string{"sleep", "60"}, nil, io.Discard, nil); err == nil {
+	if err := process.Exec(ctx, []string{"sleep", "60"}, Streams{Stdout: io.Discard}); err == nil {
 		t.Error("a command outlives its time")
 	}
 	process.Stop(0)
-	if err := process.Exec(t.Context(), []string{"true"}, nil, nil, nil); !errors.Is(err, ErrNotRunning) {
+	if err := process.Exec(t.Context(), []string{"true"}, Streams{}); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("after the end: got %v, want ErrNotRunning", err)
+	}
+}
+
+func TestExecInTerminal(t *testing.T) {
+	process, path := startScript(t, Spec{UID: 1337, GID: 1337}, "echo ready; sleep 60")
+	waitFor(t, path, "ready")
+	sizes := make(chan remotecommand.TerminalSize, 1)
+	sizes <- remotecommand.TerminalSize{Width: 99, Height: 33}
+	input, keyboard := io.Pipe()
+	go func() {
+		// The size is set meanwhile; then a line is typed.
+		time.Sleep(200 * time.Millisecond)
+		_, _ = io.WriteString(keyboard, "hello\n")
+	}()
+	var screen strings.Builder
+	err := process.Exec(t.Context(), []string{"sh", "-c", "tty; read line; stty size; echo got $line; exit 3"},
+		Streams{Stdin: input, Stdout: &screen, Terminal: true, Sizes: sizes})
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("got %v, want exit code 3", err)
+	}
+	// The terminal echoes what is typed.
+	if got, want := screen.String(), "/dev/pts/0\r\nhello\r\n33 99\r\ngot hello\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

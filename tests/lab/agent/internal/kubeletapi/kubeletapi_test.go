@@ -29,7 +29,8 @@ import (
 
 // shell is a pod "ns/p" whose container "c" is this machine.
 type shell struct {
-	options container.LogOptions
+	options  container.LogOptions
+	terminal bool
 }
 
 func (s *shell) Pods() []corev1.Pod { return []corev1.Pod{{}} }
@@ -46,9 +47,10 @@ func (s *shell) Logs(_ context.Context, _, name, _ string, previous bool, option
 	return err
 }
 
-func (s *shell) Exec(ctx context.Context, _, _, _ string, command []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func (s *shell) Exec(ctx context.Context, _, _, _ string, command []string, streams container.Streams) error {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = streams.Stdin, streams.Stdout, streams.Stderr
+	s.terminal = streams.Terminal
 	return cmd.Run()
 }
 
@@ -169,15 +171,18 @@ func TestExecWithInput(t *testing.T) {
 	}
 }
 
-func TestTerminalIsRefused(t *testing.T) {
-	_, address := start(t)
-	response, err := http.Get(address.String() + "/exec/ns/p/c?output=1&tty=1&command=sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusNotImplemented {
-		t.Errorf("got %d, want 501", response.StatusCode)
+func TestExecInTerminal(t *testing.T) {
+	pods, address := start(t)
+	address.Path = "/exec/ns/p/c"
+	address.RawQuery = url.Values{"output": {"1"}, "tty": {"1"}, "command": {"true"}}.Encode()
+	for name, executor := range executors(t, address) {
+		pods.terminal = false
+		if err := executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard, Tty: true}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !pods.terminal {
+			t.Errorf("%s: no terminal was asked for", name)
+		}
 	}
 }
 

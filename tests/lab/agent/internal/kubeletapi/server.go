@@ -32,7 +32,7 @@ import (
 type Pods interface {
 	Pods() []corev1.Pod
 	Logs(ctx context.Context, namespace, pod, container string, previous bool, options container.LogOptions, out io.Writer) error
-	Exec(ctx context.Context, namespace, pod, container string, command []string, stdin io.Reader, stdout, stderr io.Writer) error
+	Exec(ctx context.Context, namespace, pod, container string, command []string, streams container.Streams) error
 	Dial(ctx context.Context, namespace, pod string, port int32) (net.Conn, error)
 }
 

@@ -15,6 +15,8 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	"k8s.io/klog/v2"
 	utilexec "k8s.io/utils/exec"
+
+	"meshops.example/lab/agent/internal/container"
 )
 
 // streamIdleTimeout is the kubelet's default.
@@ -24,10 +26,6 @@ func (a *api) exec(w http.ResponseWriter, r *http.Request) {
 	options, err := remotecommand.NewOptions(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	if options.TTY {
-		http.Error(w, "the lab's node agent has no terminals; exec without -t", http.StatusNotImplemented)
 		return
 	}
 	executor := &executor{pods: a.pods, namespace: r.PathValue("namespace")}
@@ -61,18 +59,18 @@ type executor struct {
 }
 
 // ExecInContainer implements remotecommand.Executor.
-func (e *executor) ExecInContainer(ctx context.Context, name, _, container string, command []string,
-	in io.Reader, out, errOut io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration,
+func (e *executor) ExecInContainer(ctx context.Context, name, _, containerName string, command []string,
+	in io.Reader, out, errOut io.WriteCloser, tty bool, sizes <-chan remotecommand.TerminalSize, _ time.Duration,
 ) error {
+	streams := container.Streams{Stdin: in, Terminal: tty, Sizes: sizes}
 	// A nil io.WriteCloser must become a nil io.Writer, not an interface that holds nil.
-	var stdout, stderr io.Writer
 	if out != nil {
-		stdout = out
+		streams.Stdout = out
 	}
 	if errOut != nil {
-		stderr = errOut
+		streams.Stderr = errOut
 	}
-	err := e.pods.Exec(ctx, e.namespace, name, container, command, in, stdout, stderr)
+	err := e.pods.Exec(ctx, e.namespace, name, containerName, command, streams)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		code := exit.ExitCode()

@@ -82,7 +82,7 @@ func (m *Manager) Logs(ctx context.Context, namespace, pod, name string, previou
 }
 
 // Exec runs a command in the container; see container.Process.Exec.
-func (m *Manager) Exec(ctx context.Context, namespace, pod, name string, command []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func (m *Manager) Exec(ctx context.Context, namespace, pod, name string, command []string, streams container.Streams) error {
 	_, state, err := m.view(namespace, pod, name)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (m *Manager) Exec(ctx context.Context, namespace, pod, name string, command
 	if state.process == nil {
 		return notFound("container %q in pod %q is not running", name, pod)
 	}
-	return state.process.Exec(ctx, command, stdin, stdout, stderr)
+	return state.process.Exec(ctx, command, streams)
 }
 
 // Dial connects to a port of the pod's own 127.0.0.1.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"meshops.example/lab/agent/internal/container"
 	"meshops.example/lab/agent/internal/probe"
 )
 
@@ -61,7 +62,7 @@ func (w *worker) startProbe(ctx context.Context, state *containerState, spec *co
 		IP:    w.sandbox.IP.String(),
 		Ports: state.spec.Ports,
 		Exec: func(ctx context.Context, command []string) error {
-			return process.Exec(ctx, command, nil, nil, nil)
+			return process.Exec(ctx, command, container.Streams{})
 		},
 	}
 	go probe.Run(ctx, spec, target, func(failure error) {

@@ -124,7 +124,7 @@ def test_world_can_be_laid_over_the_stack(name: str) -> None:
 
 @pytest.mark.parametrize("name", ACTS)
 def test_every_act_has_its_tasks(name: str) -> None:
-    assert (MOLECULE / "shared" / f"{name}.yml").is_file()
+    assert (MOLECULE / "shared" / "tasks" / f"{name}.yml").is_file()
     assert f"'{name}'" in (MOLECULE / "inventory.yml").read_text(encoding="utf-8")
 
 

@@ -16,8 +16,10 @@ MASK = "***"
 LONGEST = 16 * 1024
 
 _SECRET_WORD = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|private[-_]?key|credential|cookie)s?"
+# pass-host-header and its like are switches of oauth2-proxy.
+_SWITCH = r"(?:host|user|basic|authorization)[-_.]"
 _SECRET_NAME = re.compile(
-    rf"(?i)(?:^|[-_.]){_SECRET_WORD}(?:$|[-_.](?!(?:file|path|dir|name|ref|url)s?$))|{_SECRET_WORD}$"
+    rf"(?i)(?:^|[-_.]){_SECRET_WORD}(?:$|[-_.](?!(?:file|path|dir|name|ref|url)s?$|{_SWITCH}))|{_SECRET_WORD}$"
 )
 _PATTERNS = (
     # user:password@ in a URL
@@ -34,6 +36,12 @@ _PATTERNS = (
     (re.compile(r"\bgl(?:sa|c)_[A-Za-z0-9_]{8,}"), MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), MASK),
 )
+# `password foo`, `set_header X-Api-Key "foo"`: configuration files separate by blanks. What ends a statement stays.
+_BLANK_SEPARATED = re.compile(
+    rf"(?i)(?<![\w.-])([\w.-]*{_SECRET_WORD}[\w.-]*)([\"']?[ \t]+[\"']?)(?!\*\*\*|[=:])[^\s;\"'{{}}]+"
+)
+# A ConfigMap holds at most 1 MiB.
+_LONGEST_FILE = 1024 * 1024
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -94,3 +102,23 @@ def environment(entries: list[Any]) -> list[Any]:
         else entry
         for entry in entries
     ]
+
+
+def configuration(value: str) -> str:
+    """A configuration file of unknown syntax with what looks like a secret masked; its structure stays readable."""
+    return _BLANK_SEPARATED.sub(
+        lambda found: f"{found[1]}{found[2]}{MASK}" if secret_name(found[1]) else found[0], text(value, _LONGEST_FILE)
+    )
+
+
+def document(value: Any) -> Any:
+    """A decoded YAML or JSON document with the values of all keys that name a secret masked."""
+    if isinstance(value, dict):
+        return {
+            str(key): MASK if secret_name(str(key)) and isinstance(entry, (str, int, float)) else document(entry)
+            for key, entry in value.items()
+        }
+    if isinstance(value, list):
+        return [document(entry) for entry in value]
+    # What YAML decodes and JSON does not know, such as a date, is kept as text.
+    return value if value is None or isinstance(value, (bool, int, float)) else text(str(value), _LONGEST_FILE)

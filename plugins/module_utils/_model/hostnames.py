@@ -42,6 +42,14 @@ def endpoint(url: str) -> Endpoint | None:
     return Endpoint(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
 
 
+def query_path(url: str) -> str:
+    """The path with which a Prometheus client asks below a base URL, e.g. `/prometheus/api/v1/query`."""
+    try:
+        return f"{urlsplit(url).path.rstrip('/')}/api/v1/query"
+    except ValueError:
+        return "/api/v1/query"
+
+
 def without_port(authority: str) -> str:
     """A Host header reduced to what Istio's route tables compare: lower case, no port (IgnorePortInHostMatching)."""
     lowered = authority.strip().lower()
@@ -96,6 +104,11 @@ def matches(host: str, pattern: str) -> bool:
     if pattern.startswith("*"):
         return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
     return host == pattern
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Whether a host or wildcard has a name in common with another: pkg/config/host/name.go (Matches)."""
+    return matches(one, other) or matches(other, one) or one == other
 
 
 def resolved(host: str, namespace: str, domain: str) -> str:

@@ -45,14 +45,34 @@ class Service(NamedTuple):
         return next((port for port in self.ports if port.number == number), None)
 
 
+class Mount(NamedTuple):
+    """A ConfigMap in a container's file system.
+
+    sub_path: the only key that is mounted, as the file `path` itself; "" = every key is a file in the folder `path`.
+    items: file name by key where the volume chooses and renames keys; empty = all keys under their own names.
+    """
+
+    path: str
+    config_map: str
+    sub_path: str
+    items: Mapping[str, str]
+
+
 class Container(NamedTuple):
-    """ports: by name; a port without a name is filed under its number as text."""
+    """ports: by name; a port without a name is filed under its number as text.
+
+    env: None where the value comes from another object (`valueFrom`). env_from: ConfigMaps whose keys become variables.
+    mounts: of ConfigMaps alone; what stands in Secrets, images and other volumes is not seen.
+    """
 
     name: str
     image: str
     command: tuple[str, ...]
     args: tuple[str, ...]
     ports: Mapping[str, int]
+    env: Mapping[str, str | None]
+    env_from: tuple[str, ...]
+    mounts: tuple[Mount, ...]
 
 
 class Pod(NamedTuple):
@@ -204,6 +224,7 @@ def pod(obj: Object) -> Pod:
     owner = next(
         (mapping(ref) for ref in sequence(metadata(obj).get("ownerReferences")) if mapping(ref).get("controller")), {}
     )
+    volumes = _config_volumes(body)
     conditions = {text(mapping(c).get("type")): mapping(c).get("status") for c in sequence(status.get("conditions"))}
     return Pod(
         namespace=namespace(obj),
@@ -214,7 +235,7 @@ def pod(obj: Object) -> Pod:
         ready=conditions.get("Ready") == "True" and not metadata(obj).get("deletionTimestamp"),
         mesh=_mesh_mode(obj, every),
         containers=tuple(
-            _container(mapping(entry))
+            _container(mapping(entry), volumes)
             for entry in sequence(body.get("containers"))
             if mapping(entry).get("name") != SIDECAR_CONTAINER
         ),
@@ -234,8 +255,32 @@ def _mesh_mode(obj: Object, containers: list[dict[str, Any]]) -> str:
     return "ambient" if annotations.get(AMBIENT_REDIRECTION) == "enabled" else "none"
 
 
-def _container(entry: dict[str, Any]) -> Container:
+# Name of a volume -> the ConfigMaps in it, each with the file names of its keys.
+_Volumes = dict[str, list[tuple[str, dict[str, str]]]]
+
+
+def _config_volumes(body: dict[str, Any]) -> _Volumes:
+    volumes: _Volumes = {}
+    for volume in map(mapping, sequence(body.get("volumes"))):
+        projected = map(mapping, sequence(mapping(volume.get("projected")).get("sources")))
+        for source in (mapping(entry.get("configMap")) for entry in (volume, *projected)):
+            items = {
+                text(item.get("key")): text(item.get("path")) for item in map(mapping, sequence(source.get("items")))
+            }
+            if source.get("name"):
+                volumes.setdefault(text(volume.get("name")), []).append((text(source.get("name")), items))
+    return volumes
+
+
+def _container(entry: dict[str, Any], volumes: _Volumes) -> Container:
     ports = [mapping(port) for port in sequence(entry.get("ports"))]
+    env = [mapping(variable) for variable in sequence(entry.get("env"))]
+    env_from = [mapping(mapping(source).get("configMapRef")).get("name") for source in sequence(entry.get("envFrom"))]
+    mounts = [
+        Mount(text(mount.get("mountPath")).rstrip("/"), config_map, text(mount.get("subPath")), items)
+        for mount in map(mapping, sequence(entry.get("volumeMounts")))
+        for config_map, items in volumes.get(text(mount.get("name")), [])
+    ]
     return Container(
         name=text(entry.get("name")),
         image=text(entry.get("image")),
@@ -244,6 +289,9 @@ def _container(entry: dict[str, Any]) -> Container:
         ports={
             text(port.get("name") or port.get("containerPort")): int(port.get("containerPort", 0)) for port in ports
         },
+        env={text(one.get("name")): None if one.get("valueFrom") else text(one.get("value")) for one in env},
+        env_from=tuple(text(name) for name in env_from if name),
+        mounts=tuple(mounts),
     )
 
 

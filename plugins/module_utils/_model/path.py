@@ -73,6 +73,8 @@ class Route(NamedTuple):
     name          Envoy's route name, as access logs show it; "" where the log has none
     host_after    the Host with which the request arrives at the server
     why           for people
+    default_chain the listener's default filter chain takes the connection, because its HTTP chain does not know the
+                  client's version of HTTP
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Route(NamedTuple):
     why: str
     subset: str = ""
     source: str = ""
+    default_chain: bool = False
 
 
 class Transport(NamedTuple):

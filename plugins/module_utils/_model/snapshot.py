@@ -25,7 +25,7 @@ class Need(NamedTuple):
     verb       get | list (Kubernetes objects), log (a container's log), help (what `<command>` prints as its usage, run
                in a container), grafana (GET `name`, a path of Grafana's HTTP API)
     kind       the Kubernetes kind; MeshConfig is the decoded `mesh` key of Istio's ConfigMap, DataSource the decoded
-               entries of Grafana's provisioning ConfigMaps
+               entries of Grafana's provisioning ConfigMaps, ConfigDocuments a ConfigMap whose keys are decoded as YAML
     namespace  "" asks the whole cluster
     selector   a label selector, `list` only
     """

@@ -30,11 +30,16 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.q
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import (
     PRESERVE,
     UPSTREAM,
+    Arrival,
     Recognise,
     Relay,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.services import ServiceIndex
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Answer,
+    Need,
+    Snapshot,
+)
 
 MAX_HOPS = 6
 END_OF_PATH = "none"
@@ -72,7 +77,7 @@ def walk(question: Question, snapshot: Snapshot, recognise: Recognise) -> Path:
     hops: list[Hop] = []
     host = steps[0].endpoint.authority
     for step in steps:
-        hop = _hop(config, snapshot, step, host)
+        hop = predict(config, snapshot, step, host)
         hops.append(hop)
         host = _host_after(step.relay, hop.route.host_after)
     return Path(datasource, grafana, tuple(hops), config, config.unknown)
@@ -108,7 +113,15 @@ def _step(
         )
     server = _server(snapshot, service)
     return Step(
-        client, relay, url, endpoint, service, port, server, services, _relay(question, recognise, server, port)
+        client,
+        relay,
+        url,
+        endpoint,
+        service,
+        port,
+        server,
+        services,
+        _relay(question, snapshot, recognise, server, port, url),
     )
 
 
@@ -132,15 +145,21 @@ def _server(snapshot: Snapshot, service: Service) -> Workload:
     return first._replace(pods=pods)
 
 
-def _relay(question: Question, recognise: Recognise, server: Workload, port: objects.ServicePort) -> Relay:
-    """What the server does with a query: as the user says, else as its pods show."""
+def _relay(
+    question: Question, snapshot: Snapshot, recognise: Recognise, server: Workload, port: objects.ServicePort, url: str
+) -> Relay:
+    """What the server does with a query: as the user says, else as its pods show. Raises NotReadError."""
     known = next(
         (entry for entry in question.proxies if entry.workload == f"{server.namespace}/{server.name}"), KnownProxy("")
     )
     if known.upstream == END_OF_PATH:
         return Relay(server.name, "")
     pod = (server.ready_pods or server.pods)[0]
-    found = _in_pod(recognise, pod, objects.target_port(port, pod))
+
+    def read(kind: str, names: tuple[str, ...]) -> tuple[Answer, ...]:
+        return snapshot.require(*(Need("get", kind, pod.namespace, name) for name in names))
+
+    found = _in_pod(recognise, pod, Arrival(objects.target_port(port, pod), hostnames.query_path(url), read))
     if found is None and not known.upstream:
         images = ", ".join(container.image for container in pod.containers)
         raise InputError(
@@ -149,22 +168,25 @@ def _relay(question: Question, recognise: Recognise, server: Workload, port: obj
         )
     found = found or Relay(server.name, "")
     if known.upstream or known.host:
-        found = found._replace(upstream=known.upstream or found.upstream, host=known.host or found.host, problem="")
+        found = found._replace(upstream=known.upstream or found.upstream, host=known.host or found.host)
+        # What the user left out is still as unknown as it was.
+        found = found._replace(problem="" if found.upstream and found.host else found.problem)
     if found.problem:
+        missing = "upstream: <URL>, " * (not found.upstream) + f"host: <{PRESERVE}, {UPSTREAM} or a Host>"
         raise InputError(
             f"{found.kind} in {server}: {found.problem}. Say it with proxies: "
-            f"[{{workload: {server.namespace}/{server.name}, …}}]."
+            f"[{{workload: {server.namespace}/{server.name}, {missing}}}]."
         )
     return found
 
 
-def _in_pod(recognise: Recognise, pod: Pod, port: int) -> Relay | None:
+def _in_pod(recognise: Recognise, pod: Pod, arrival: Arrival) -> Relay | None:
     """What listens on a port.
 
     A relay to another container of the same pod is followed, for it makes no hop in the mesh.
     """
-    found = recognise(pod, port)
-    visited = {port}
+    found = recognise(pod, arrival)
+    visited = {arrival.port}
     while (
         found
         and (target := hostnames.endpoint(found.upstream))
@@ -172,16 +194,26 @@ def _in_pod(recognise: Recognise, pod: Pod, port: int) -> Relay | None:
         and target.port not in visited
     ):
         visited.add(target.port)
-        inner = recognise(pod, target.port)
+        inner = recognise(pod, arrival._replace(port=target.port))
         if inner is None:
             return found._replace(
-                problem=f"it sends queries to port {target.port} of its own pod, where no known program listens"
+                upstream="",
+                problem=f"it sends queries to port {target.port} of its own pod, where no known program listens",
             )
-        found = inner if found.host == PRESERVE else inner._replace(host=_host_after(found, ""))
+        found = _within(found, inner)
     return found
 
 
-def _hop(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
+def _within(outer: Relay, inner: Relay) -> Relay:
+    """Two relays of one pod as one: where the inner one keeps its Host, that is what the outer one sends."""
+    inner = inner._replace(tenant_label=inner.tenant_label or outer.tenant_label)
+    if inner.host != PRESERVE or outer.host == PRESERVE:
+        return inner
+    return inner._replace(host=_host_after(outer, ""), problem=inner.problem or outer.problem)
+
+
+def predict(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
+    """What becomes of a request that leaves the client with this Host. Raises NotReadError."""
     selected = protocol.of_port(step.port)
     services, unknown = _services_for(config, snapshot, step, host)
     taken = route.predict(config, step, host, selected, services)

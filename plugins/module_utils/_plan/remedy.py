@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
 
 HOST_CODES = ("QP101", "QP102", "QP103", "QP104")
+HTTP_1_0_CODE = "QP107"
 
 
 class Effect(NamedTuple):

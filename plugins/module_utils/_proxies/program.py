@@ -28,21 +28,67 @@ def version(image: str) -> tuple[int, int, int] | None:
     return int(core[0]), int(core[1]), int(core[2])
 
 
-def flag(container: Container, name: str) -> str | None:
-    """The value of a command-line flag in any spelling that Go's flag package reads (-x=v, --x=v, --x v); None where
-    absent.
-
-    The last one wins, as in Go.
-    """
+def flags(container: Container, name: str) -> list[str]:
+    """All values of a command-line flag, in any spelling that Go's flag packages read (-x=v, --x=v, --x v)."""
     words = [*container.command, *container.args]
-    value = None
+    values = []
     for index, word in enumerate(words):
         if word.lstrip("-").partition("=")[0] != name or not word.startswith("-"):
             continue
         _name, equals, after = word.partition("=")
         following = words[index + 1] if index + 1 < len(words) else ""
-        value = after if equals else following
-    return value
+        values.append(after if equals else following)
+    return [expanded(container, value) for value in values]
+
+
+def flag(container: Container, name: str) -> str | None:
+    """The value of a command-line flag; None where absent. The last one wins, as in Go."""
+    return next(reversed(flags(container, name)), None)
+
+
+def switch(container: Container, name: str) -> str | None:
+    """The value of a boolean flag, which has none of its own where it stands alone: "true". None where absent."""
+    words = [word for word in (*container.command, *container.args) if word.startswith("-")]
+    values = [word.partition("=") for word in words if word.lstrip("-").partition("=")[0] == name]
+    return (values[-1][2].lower() if values[-1][1] else "true") if values else None
+
+
+def without_flag(args: list[str], name: str) -> list[str]:
+    """The arguments without a flag that takes a value, in every spelling."""
+    kept: list[str] = []
+    skip = False
+    for word in args:
+        if skip:
+            skip = False
+        elif word.startswith("-") and word.lstrip("-").partition("=")[0] == name:
+            skip = "=" not in word
+        else:
+            kept.append(word)
+    return kept
+
+
+def without_switch(args: list[str], name: str) -> list[str]:
+    """The arguments without a boolean flag, which never takes the following word."""
+    return [word for word in args if not (word.startswith("-") and word.lstrip("-").partition("=")[0] == name)]
+
+
+def expanded(container: Container, text: str) -> str:
+    """A text with `$(NAME)` replaced by the container's variables, as the kubelet does in command and args."""
+    for name, value in container.env.items():
+        if value is not None:
+            text = text.replace(f"$({name})", value)
+    return text
+
+
+def last(image: str) -> str:
+    """The last part of the image's repository: `quay.io/a/b:v1` -> `b`."""
+    return repository(image).rpartition("/")[2]
+
+
+def listening_port(address: str) -> int:
+    """The port of a listening address: `8080`, `:8080`, `0.0.0.0:8080`, `[::]:8080`, `http://:8080`; 0 for others."""
+    number = address.rstrip("/").rpartition(":")[2]
+    return int(number) if number.isdigit() and number.isascii() and len(number) <= 5 else 0
 
 
 def listens(container: Container, port: int, *address_flags: str) -> bool:
@@ -50,4 +96,4 @@ def listens(container: Container, port: int, *address_flags: str) -> bool:
     if port in container.ports.values():
         return True
     addresses = (flag(container, name) for name in address_flags)
-    return any(address is not None and address.rpartition(":")[2] == str(port) for address in addresses)
+    return any(address is not None and listening_port(address) == port for address in addresses)

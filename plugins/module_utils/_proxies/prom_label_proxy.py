@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """prom-label-proxy: enforces a label on every query and keeps the incoming Host.
 
-Sources: prometheus-community/prom-label-proxy injectproxy/routes.go (a Go reverse proxy that leaves the Host alone, all
-versions), CHANGELOG 0.15.0 and main.go (`--rewrite-host-header-to`; older versions exit 2 on it). Measured: docs/truth-
-table.md rows 6, 7.
+Sources: prometheus-community/prom-label-proxy injectproxy/routes.go (a Go reverse proxy that leaves the Host alone,
+all versions), CHANGELOG 0.15.0 and main.go (`--rewrite-host-header-to`; older versions exit 2 on it). Measured:
+docs/truth- table.md rows 6, 7.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from __future__ import annotations
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Container
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import PRESERVE, Relay
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies import program
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.kind import HostArgument, Seen
 
 KIND = "prom-label-proxy"
 HOST_FLAG = "rewrite-host-header-to"
 HOST_FLAG_SINCE = (0, 15, 0)
-# Where the published images keep the program; a container's command says otherwise.
-PROGRAM = "/bin/prom-label-proxy"
+ARGUMENT = HostArgument(
+    HOST_FLAG,
+    True,
+    HOST_FLAG_SINCE,
+    "/bin/prom-label-proxy",
+    "Queries also carry X-Forwarded-Host and X-Forwarded-Proto to the upstream.",
+)
 
 
 def recognise(container: Container) -> bool:
@@ -31,7 +37,8 @@ def listens(container: Container, port: int) -> bool:
     return program.listens(container, port, "insecure-listen-address")
 
 
-def relay(container: Container) -> Relay:
+def relay(seen: Seen) -> Relay:
+    container = seen.container
     upstream = program.flag(container, "upstream") or ""
     return Relay(
         kind=KIND,
@@ -43,20 +50,10 @@ def relay(container: Container) -> Relay:
     )
 
 
-def program_path(container: Container) -> str:
-    return container.command[0] if container.command else PROGRAM
+def unable(_container: Container) -> str:
+    return ""
 
 
 def with_host(args: list[str], host: str) -> list[str]:
     """The arguments with the Host to send, in place of any that was set before."""
-    kept: list[str] = []
-    skip = False
-    for word in args:
-        if skip:
-            skip = False
-            continue
-        if word.startswith("-") and word.lstrip("-").partition("=")[0] == HOST_FLAG:
-            skip = "=" not in word
-            continue
-        kept.append(word)
-    return [*kept, f"--{HOST_FLAG}={host}"]
+    return [*program.without_flag(args, HOST_FLAG), f"--{HOST_FLAG}={host}"]

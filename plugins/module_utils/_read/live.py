@@ -65,6 +65,8 @@ class LiveReader:
     def _get(self, need: Need) -> Answer:
         if need.kind == "MeshConfig":
             return self._mesh_config(need)
+        if need.kind in ("ConfigMap", "ConfigDocuments"):
+            return self._config_file(need)
         found = exists(self._client, need.kind, need.namespace, need.name)
         return Answer((trim(found),) if found else ())
 
@@ -80,6 +82,12 @@ class LiveReader:
         if config_map is None:
             return Answer()
         return documents.mesh_config(trim(config_map))
+
+    def _config_file(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files
+
+        config_map = exists(self._client, "ConfigMap", need.namespace, need.name)
+        return Answer((config_files.masked(need.kind, config_map),) if config_map else ())
 
     def _datasources(self, need: Need) -> Answer:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents

@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.ki
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files, documents
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.trim import trim
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -52,6 +52,8 @@ class ManifestReader:
             return self._mesh_config(need)
         if need.kind == "DataSource":
             return self._datasources(need)
+        if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
+            return self._config_file(need)
         if need.verb in ("get", "list"):
             return self._select(need)
         return Answer(problem="a folder of manifests cannot be asked")
@@ -76,6 +78,10 @@ class ManifestReader:
         if answer.problem or not answer.objects:
             return answer
         return documents.mesh_config(answer.objects[0])
+
+    def _config_file(self, need: Need) -> Answer:
+        answer = self._select(need._replace(kind="ConfigMap"))
+        return answer._replace(objects=tuple(config_files.masked(need.kind, obj) for obj in answer.objects))
 
     def _datasources(self, need: Need) -> Answer:
         answer = self._select(Need("list", "ConfigMap", need.namespace))

@@ -45,16 +45,20 @@ def under(hop: Hop, mode: str | None) -> Outcome:
     kind = hop.route.kind
     if kind == UNKNOWN:
         return Outcome(UNTOLD, hop.route.why)
+    if kind == BLOCKED and hop.route.default_chain:
+        return Outcome(
+            FAILS, "the client's own sidecar closes the connection (BlackHoleCluster); the proxy answers 502"
+        )
     if kind == BLOCKED:
         return Outcome(FAILS, "the client's own sidecar answers 502 (block_all); nothing reaches the server")
     if kind == NO_CLUSTER:
         return Outcome(FAILS, "503 NC: the route leads to a cluster that does not exist")
     if kind in (OTHER_SERVICE, DYNAMIC_DNS):
         return Outcome(FAILS, "the request goes to another server than the one it is meant for")
-    return _transported(hop.transport.mode, mode)
+    return _transported(hop.transport.mode, mode, "the proxy's 502" if hop.route.default_chain else "503")
 
 
-def _transported(transport: str, mode: str | None) -> Outcome:
+def _transported(transport: str, mode: str | None, seen: str) -> Outcome:
     if transport == MIXED:
         return Outcome(UNTOLD, "some of the server's pods are reached by mTLS and some in plaintext")
     if mode is None:
@@ -73,6 +77,6 @@ def _transported(transport: str, mode: str | None) -> Outcome:
         return Outcome(
             FAILS,
             "the server's sidecar has no filter chain for plaintext (NR filter_chain_not_found) and resets; the user "
-            "sees 503",
+            f"sees {seen}",
         )
     return Outcome(EXPOSED, "accepted unencrypted and unauthenticated: 200, and the fault stays hidden")

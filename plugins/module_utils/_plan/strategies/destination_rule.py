@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
     HOST_CODES,
+    HTTP_1_0_CODE,
     Effect,
     Ill,
     Proposal,
@@ -29,7 +30,7 @@ ISTIO_MUTUAL = {"mode": "ISTIO_MUTUAL"}
 def propose(ill: Ill) -> Proposal:
     troubled = ill.hops(CODES)
     if not troubled:
-        if ill.hops(HOST_CODES):
+        if ill.hops((*HOST_CODES, HTTP_1_0_CODE)):
             return Proposal(
                 "A DestinationRule cannot cure a foreign Host: the request leaves through PassthroughCluster, which "
                 "belongs to no "

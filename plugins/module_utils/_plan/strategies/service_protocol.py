@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
     HOST_CODES,
+    HTTP_1_0_CODE,
     Ill,
     Proposal,
 )
@@ -40,7 +41,7 @@ def propose_tcp(ill: Ill) -> Proposal:
 
 
 def _propose(ill: Ill, value: str) -> Proposal:
-    troubled = ill.hops(HOST_CODES)
+    troubled = ill.hops((*HOST_CODES, HTTP_1_0_CODE))
     if not troubled:
         return Proposal("No hop fails because of its Host.")
     _index, hop = troubled[0]

@@ -29,7 +29,7 @@ RULE = Rule(
 
 def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
-        if hop.route.kind == PASSTHROUGH and hop.route.name != "allow_any":
+        if hop.route.kind == PASSTHROUGH and hop.route.name != "allow_any" and not hop.route.default_chain:
             summary = (
                 f"{hop.route.source} hides {hop.step.service.name} from {hop.step.client.name}, whose sidecar sends "
                 "plaintext."

@@ -19,7 +19,7 @@ Remedy = Mapping[str, Any]
 
 _CERTAINTY = {
     "proved": "the sidecars' access logs show it",
-    "predicted": "predicted from configuration, the access logs neither prove nor refute it",
+    "predicted": "from the configuration; the access logs neither prove nor refute it",
     "contradicted": "the access logs contradict the configuration",
 }
 

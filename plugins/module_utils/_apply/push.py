@@ -70,7 +70,7 @@ def wait(client: Client, before: Mapping[str, str], written: str, timeout: float
 
 def _version(client: Client, sidecar: str) -> str:
     """ "" where the sidecar cannot be asked or has gone."""
-    namespace, _, pod = sidecar.partition("/")
+    namespace, _slash, pod = sidecar.partition("/")
     try:
         output = streams.execute(client, namespace, pod, SIDECAR_CONTAINER, ADMIN_COMMAND, ADMIN_TIMEOUT)
     except (ApiError, UnreachableError):

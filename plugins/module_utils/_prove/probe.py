@@ -128,7 +128,7 @@ def observe(
     uid = datasource_uid(path, grafanas[0])
     own_path, foreign_path = _query_paths(path, uid, wanted)
     # Another nonce: what these queries leave in the logs is not judged.
-    ahead_path, _ = _query_paths(path, uid, wanted._replace(nonce=f"ahead{wanted.nonce[::-1]}"))
+    ahead_path = _query_paths(path, uid, wanted._replace(nonce=f"ahead{wanted.nonce[::-1]}"))[0]
     _burst(grafanas, ahead_path, AHEAD_QUERIES)
     # Begin with the next second of the API server's clock, so that no line from before counts as the probe's.
     started = client.server_time().replace(microsecond=0) + timedelta(seconds=CLOCK_SECONDS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -93,13 +94,19 @@ def forward(handler: BaseHTTPRequestHandler, port: int, target: tuple[str, int] 
     upstream = socket.create_connection(target)
 
     def pump() -> None:
-        while data := upstream.recv(65536):
-            send(handler, b"\x00" + data)
-        close(handler)
+        # Either side may hang up first.
+        with contextlib.suppress(OSError):
+            while data := upstream.recv(65536):
+                send(handler, b"\x00" + data)
+            close(handler)
 
     reader = threading.Thread(target=pump, daemon=True)
     reader.start()
     while (payload := receive(handler)) is not None:
         if payload[:1] == b"\x00":
-            upstream.sendall(payload[1:])
+            with contextlib.suppress(OSError):
+                upstream.sendall(payload[1:])
+    with contextlib.suppress(OSError):
+        upstream.shutdown(socket.SHUT_RDWR)
+    reader.join()
     upstream.close()

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probe against a Grafana on a socket, whose answers and log lines a test decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from world import NS, PROMETHEUS_HOST, PROXY_HOST, World
+
+from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_probe
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import (
+    Answer,
+    ApiServer,
+    Request,
+    serving,
+    status,
+)
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+API_TOKEN, GRAFANA_TOKEN = "canary-token-7f3a", "glsa_canary51c9"
+GRAFANA, PROXY, PROMETHEUS = "grafana-abc-1", "prom-label-proxy-abc-1", "prometheus-abc-1"
+
+
+def healed() -> World:
+    return World().proxy_args(lambda args: [*args, f"--rewrite-host-header-to={PROMETHEUS_HOST}"])
+
+
+class Mesh:
+    """Grafana, the proxy and Prometheus behind it, as far as a probe sees them: replies and the sidecars' log lines."""
+
+    def __init__(self, server: ApiServer, grafana: ApiServer) -> None:
+        self._server = server
+        self.grafana = grafana
+        self.tenants = ["x"]
+        self.broken = ""
+        self.logs_cluster = f"outbound|9090||{PROMETHEUS_HOST}"
+        self.count = 0
+        grafana.faults.append(self._answer)
+        port = int(grafana.url.rpartition(":")[2])
+        server.forwards[NS, GRAFANA, 3000] = ("127.0.0.1", port)
+
+    def _answer(self, request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {GRAFANA_TOKEN}":
+            return Answer(401, {"message": "Invalid API key"})
+        if request.path == "/api/datasources":
+            return Answer(200, [{"uid": "by-url", "url": f"http://{PROXY_HOST}:8080/"}])
+        self.count += 1
+        self._log(f"/api/v1/query?query={request.query['query']}")
+        if self.broken:
+            return Answer(503, self.broken.encode())
+        result = [{"metric": {"__name__": "up", "namespace": tenant}, "value": [0, "1"]} for tenant in self.tenants]
+        found = [] if "namespace!=" in request.query["query"] and self.tenants == ["x"] else result
+        return Answer(200, {"status": "success", "data": {"resultType": "vector", "result": found}})
+
+    def _log(self, path: str) -> None:
+        address = f"10.9.1.3:{40000 + self.count}"
+        when = (datetime.now(timezone.utc) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        common = {"start_time": when, "response_code": 200, "response_flags": "-", "path": path}
+        first = f"r{self.count}"
+        self._append(
+            GRAFANA,
+            {**common, "request_id": first, "upstream_cluster": f"outbound|8080||{PROXY_HOST}"}
+            | {
+                "upstream_local_address": "10.9.1.2:50000",
+                "upstream_host": "10.9.1.3:8080",
+                "downstream_local_address": "10.96.0.3:8080",
+            },
+        )
+        self._append(
+            PROXY,
+            {**common, "request_id": first, "upstream_cluster": "inbound|8080||"}
+            | {
+                "requested_server_name": f"outbound_.8080_._.{PROXY_HOST}",
+                "downstream_remote_address": "10.9.1.2:50000",
+            },
+        )
+        self._append(
+            PROXY,
+            {**common, "request_id": f"s{self.count}", "upstream_cluster": self.logs_cluster}
+            | {
+                "upstream_local_address": address,
+                "downstream_local_address": "10.96.0.4:9090",
+            },
+        )
+        self._append(
+            PROMETHEUS,
+            {**common, "request_id": f"s{self.count}", "upstream_cluster": "inbound|9090||"}
+            | {
+                "requested_server_name": f"outbound_.9090_._.{PROMETHEUS_HOST}",
+                "downstream_remote_address": address,
+            },
+        )
+
+    def _append(self, pod: str, record: dict[str, Any]) -> None:
+        key = (NS, pod, "istio-proxy")
+        self._server.logs[key] += f"{json.dumps(record)}\n"
+
+
+@pytest.fixture
+def mesh(server: ApiServer) -> Iterator[Mesh]:
+    load(server, healed())
+    with serving(ApiServer()) as grafana:
+        yield Mesh(server, grafana)
+
+
+def probe(server: ApiServer, **options: Any) -> dict[str, Any]:
+    given = {"host": server.url, "api_key": API_TOKEN, "grafana_namespace": NS, "grafana_token": GRAFANA_TOKEN}
+    return run_module(query_path_probe, **(given | options))
+
+
+@pytest.mark.usefixtures("mesh")
+def test_a_sound_path_is_proved_and_nothing_is_written(server: ApiServer) -> None:
+    result = probe(server)
+    assert result["result"] == "passed", result
+    assert result["changed"] is False
+    assert result["msg"] == (
+        "Queries pass from Deployment/monitoring/grafana to Deployment/monitoring/prometheus, and it is proved."
+    )
+    assert {check["result"] for check in result["checks"]} == {"passed"}
+    assert result["replies"] == {"own": {"200": 8}, "foreign": {"200": 2}}
+    [replica] = result["replicas"]
+    assert replica["pod"] == PROXY
+    assert replica["served"] >= 8
+    assert (result["tenant_label"], result["tenant"]) == ("namespace", "x")
+    assert server.writes() == []
+    assert GRAFANA_TOKEN not in json.dumps(result)
+    assert API_TOKEN not in json.dumps(result)
+
+
+def test_the_question_goes_the_users_way(server: ApiServer, mesh: Mesh) -> None:
+    nonce = probe(server, other_tenant="secret")["nonce"]
+    asked = [request for request in mesh.grafana.requests if nonce in request.query.get("query", "")]
+    assert {urlsplit(request.path).path for request in asked} == {"/api/datasources/proxy/uid/tenant-x/api/v1/query"}
+    assert {request.query["namespace"] for request in asked} == {"x"}
+    assert {request.query["query"] for request in asked} == {
+        f'topk(20,up{{meshops_probe!="{nonce}"}})',
+        f'topk(20,up{{namespace="secret",meshops_probe!="{nonce}"}})',
+    }
+
+
+def test_grafana_by_its_url_needs_no_port_forward(server: ApiServer, mesh: Mesh) -> None:
+    assert probe(server, grafana_url=mesh.grafana.url)["result"] == "passed"
+    assert not [request for request in server.requests if request.path.endswith("/portforward")]
+
+
+def test_a_data_source_given_by_url_is_looked_up(server: ApiServer, mesh: Mesh) -> None:
+    result = probe(server, datasource_url=f"http://{PROXY_HOST}:8080", tenant="x")
+    assert result["result"] == "passed", result
+    assert "/api/datasources/proxy/uid/by-url/api/v1/query" in {request.path for request in mesh.grafana.requests}
+    message = probe(server, datasource_url=f"http://{PROXY_HOST}:8080/other")["msg"]
+    assert "No data sources of Grafana in Pod monitoring/grafana-abc-1 have the URL" in message
+
+
+def test_the_failure_fails_at_once_with_what_was_seen(server: ApiServer, mesh: Mesh) -> None:
+    mesh.broken, mesh.logs_cluster = "upstream connect error … connection termination", "PassthroughCluster"
+    result = probe(server)
+    assert (result["failed"], result["result"]) == (True, "failed")
+    assert result["msg"].startswith("The path is not sound: answers: a query was answered with 503: upstream connect")
+    assert result["replies"]["own"] == {"503": 8}
+
+
+def test_a_tenant_leak_fails(server: ApiServer, mesh: Mesh) -> None:
+    mesh.tenants = ["x", "secret"]
+    result = probe(server)
+    assert result["result"] == "failed"
+    assert "namespace='secret'" in result["msg"]
+
+
+@pytest.mark.usefixtures("mesh")
+def test_no_log_line_is_no_proof_and_is_asked_for_in_growing_rounds(server: ApiServer) -> None:
+    server.forbid("GET", "log")
+    result = probe(server, requests=2)
+    assert (result["failed"], result["result"]) == (True, "inconclusive")
+    assert result["replies"]["own"] == {"200": 2 + 4 + 6 + 8}
+    assert "Not allowed to log Pod" in result["msg"]
+    allowed = probe(server, requests=2, allow_inconclusive=True)
+    assert "failed" not in allowed
+    assert allowed["result"] == "inconclusive"
+
+
+@pytest.mark.usefixtures("mesh")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"grafana_token": "glsa_wrong0000"}, "refuses the query (401): Invalid API key; check grafana_token."),
+        ({"query": "sum(up)"}, "query 'sum(up)' must be the name of a metric"),
+        ({"requests": 0}, "requests must be between 1 and 100."),
+        ({"other_tenant": "x"}, "which is the tenant of this data source itself"),
+        ({"grafana_url": "ftp://x"}, "grafana_url must look like https://grafana.example.com"),
+    ],
+)
+def test_bad_input_is_one_sentence(server: ApiServer, options: dict[str, Any], sentence: str) -> None:
+    result = probe(server, **options)
+    assert result["failed"] is True
+    assert sentence in result["msg"]
+    assert "result" not in result
+
+
+def test_without_the_right_to_port_forward(server: ApiServer, mesh: Mesh) -> None:
+    message = 'pods "grafana-abc-1" is forbidden: User "tester" cannot create resource "pods/portforward"'
+    refused = Answer(403, status(403, "Forbidden", message))
+    server.faults.append(lambda request: refused if request.path.endswith("/portforward") else None)
+    result = probe(server)
+    assert result["failed"] is True
+    assert "Not allowed to portforward Pod monitoring/grafana-abc-1: " in result["msg"]
+    assert mesh.grafana.requests == []

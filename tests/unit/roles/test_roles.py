@@ -80,7 +80,7 @@ def test_named_door_is_remediate_with_the_strategy_fixed(role: str) -> None:
     passed = task["vars"]
     assert passed.pop("remediate_strategy") == role
     assert passed == {f"remediate_{name.removeprefix(f'{role}_')}": f"{{{{ {name} }}}}" for name in options(role)}
-    left_out = {f"remediate_{name}" for name in ("strategy", "protocol", "annotate")}
+    left_out = {f"remediate_{name}" for name in ("strategy", "protocol", "annotate", "retries")}
     assert set(options("remediate")) - set(passed) <= left_out
 
 

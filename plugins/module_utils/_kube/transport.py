@@ -3,7 +3,7 @@
 
 The package reads kubeconfigs, tokens, certificates and proxies. Its generated calls are left aside: their signatures
 changed in version 37, they retry writes, and building typed APIs costs half a second. The pool beneath
-(`ApiClient.rest_client.pool_manager`) and `Configuration.auth_settings()` are the same in versions 29 to 37.
+(`ApiClient.rest_client.pool_manager`) and `Configuration.get_api_key_with_prefix()` are the same in versions 29 to 37.
 """
 
 from __future__ import annotations
@@ -83,9 +83,12 @@ class Transport:
 
     def authorization(self) -> dict[str, str]:
         """The credentials' header under its lower-case name; runs the kubeconfig's credential plugin when due."""
-        setting = self.api_client.configuration.auth_settings().get("BearerToken")
-        if setting and setting["value"]:
-            return {"authorization": setting["value"]}
+        configuration = self.api_client.configuration
+        # The package files a token under either name, and version 36 does not find its own under the first.
+        for name in ("authorization", "BearerToken"):
+            token = configuration.get_api_key_with_prefix(name) if name in configuration.api_key else None
+            if token:
+                return {"authorization": token}
         basic = self.api_client.default_headers.get("authorization")
         return {"authorization": basic} if basic else {}
 

@@ -204,19 +204,11 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.meshops.istio_remediation.plugins.module_utils import _module
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 
-# Of each workload.
-SIDECARS_WATCHED = 3
 STRATEGIES = ["auto", "host_rewrite", "route_alias", "service_protocol", "destination_rule"]
 
 OPTIONS: _module.Spec = {
@@ -242,8 +234,15 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
 def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import executor, journal, rights
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
+        executor,
+        journal,
+        push,
+        rights,
+        summary,
+    )
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import choice
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_diagnose
 
     params = module.params
@@ -259,77 +258,48 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
         return {**result, "msg": f"Nothing to cure: {verdict.summary}"}
     if verdict.status == "inconclusive":
         raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
-    remedy = _choose(params, diagnosis, result)
+    wish = choice.Wish(params["strategy"], params["protocol"], params["accept_effects"], params["plan_hash"] or "")
+    try:
+        remedy = choice.choose(diagnosis.remedies, wish, verdict.summary)
+    except choice.RefusedError as refused:
+        if refused.remedy:
+            result |= {"strategy": refused.remedy.strategy, "protocol": refused.remedy.protocol}
+        raise _module.FailError(str(refused), {**result, "consent_needed": list(refused.missing)}) from refused
     access.require(rights.to_apply(remedy.changes, namespace))
     result |= {
         "strategy": remedy.strategy,
         "protocol": remedy.protocol,
         "plan_hash": remedy.hash,
         "effects": _result.remedy_to_dict(remedy)["effects"],
-        "changes": [_plain(change) for change in remedy.changes],
+        "changes": [summary.plain(change) for change in remedy.changes],
         "changed": True,
     }
     if module._diff:
-        result["diff"] = [_diff(change) for change in remedy.changes]
-    question = diagnosis.question
-    grafana = f"{question.grafana_kind}/{question.grafana_namespace}/{question.grafana_name}"
-    facts = journal.Facts(
-        question.path_id, grafana, remedy.strategy, remedy.protocol, remedy.hash, " ".join(_sidecars(diagnosis.path))
-    )
+        result["diff"] = [summary.diff(change) for change in remedy.changes]
+    plan = (remedy.strategy, remedy.protocol, remedy.hash)
+    sidecars = " ".join(push.sidecars(diagnosis.path))
+    facts = journal.Facts(diagnosis.question.path_id, str(diagnosis.path.grafana), *plan, sidecars)
     journal.rehearse(client, namespace, facts, remedy.changes)
     try:
         executor.dry_run(client, remedy.changes)
         if module.check_mode:
-            return {**result, "msg": f"Would apply {_name(remedy)}: {remedy.reason}"}
+            return {**result, "msg": f"Would apply {choice.name(remedy)}: {remedy.reason}"}
         record = journal.begin(client, namespace, facts, remedy.changes)
         result["run"] = record.name
         executor.execute(client, record, params["wait_timeout"])
     except executor.ApplyError as error:
         failed = {**result, "changed": bool(error.left), "restored": list(error.undone), "left": list(error.left)}
-        raise _module.FailError(f"{_name(remedy)} failed: {error}", failed) from error
-    return {**result, "msg": f"Applied {_name(remedy)}: {remedy.reason}"}
-
-
-def _choose(params: _module.Params, diagnosis: Diagnosis, result: dict[str, Any]) -> Remedy:
-    """The remedy that was asked for. Raises FailError with the reason where there is none that may be taken."""
-    wanted, accepted = params["strategy"], set(params["accept_effects"])
-    candidates = [
-        remedy
-        for remedy in diagnosis.remedies
-        if wanted == "auto"
-        or (remedy.strategy == wanted and (wanted != "service_protocol" or remedy.protocol == params["protocol"]))
-    ]
-    applicable = [remedy for remedy in candidates if remedy.applicable]
-    if not applicable:
-        reasons = " ".join(dict.fromkeys(f"{_name(remedy)}: {remedy.reason}" for remedy in candidates))
-        summary = diagnosis.judgement.verdict.summary
-        what = "No fix applies" if wanted == "auto" else f"{wanted} does not apply"
-        raise _module.FailError(f"{what}, nothing was changed. {reasons} The diagnosis: {summary}", result)
-    approved = params["plan_hash"]
-    if approved:
-        same = [remedy for remedy in applicable if remedy.hash == approved]
-        if not same:
-            now = ", ".join(f"{_name(remedy)} {remedy.hash}" for remedy in applicable)
-            raise _module.FailError(
-                f"The plan is no longer the approved one ({approved}; now {now}), so nothing was changed. "
-                "Look at the diagnosis again and approve its hash.",
-                result,
-            )
-        applicable = same
-    for remedy in applicable:
-        if set(remedy.consent_needed) <= accepted:
-            return remedy
-    remedy = applicable[0]
-    missing = [token for token in remedy.consent_needed if token not in accepted]
-    texts = " ".join(effect.text for effect in remedy.effects if effect.token in missing)
-    raise _module.FailError(
-        f"{_name(remedy)} needs consent, nothing was changed. {texts} To accept this, set accept_effects: {missing}.",
-        {**result, "consent_needed": missing, "strategy": remedy.strategy, "protocol": remedy.protocol},
-    )
+        raise _module.FailError(f"{choice.name(remedy)} failed: {error}", failed) from error
+    return {**result, "msg": f"Applied {choice.name(remedy)}: {remedy.reason}"}
 
 
 def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal, reverter, rights
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
+        journal,
+        reverter,
+        rights,
+        summary,
+    )
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
 
     params = module.params
@@ -348,10 +318,10 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
     access.require(rights.to_revert((entry.change for entry in record.entries), namespace))
     possible, left = reverter.rehearse(client, record)
-    backwards = [_backwards(change) for change in possible]
-    result |= {"changed": bool(possible), "changes": [_plain(change) for change in backwards], "left": left}
+    backwards = [summary.backwards(change) for change in possible]
+    result |= {"changed": bool(possible), "changes": [summary.plain(change) for change in backwards], "left": left}
     if module._diff:
-        result["diff"] = [_diff(change) for change in backwards]
+        result["diff"] = [summary.diff(change) for change in backwards]
     restored = [str(change.target) for change in possible]
     if not module.check_mode:
         done = reverter.revert(client, record, params["wait_timeout"])
@@ -361,47 +331,8 @@ def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
     if left:
         raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join(left)}", result)
     verb = "Would restore" if module.check_mode else "Restored"
-    return {**result, "msg": f"{verb} what stood before run {record.name}: {_listed(restored)}."}
-
-
-def _sidecars(path: Path) -> list[str]:
-    """`namespace/pod` of the ready sidecars on the path; a few of many replicas are enough to see a push arrive."""
-    workloads = [workload for hop in path.hops for workload in (hop.step.client, hop.step.server)]
-    names = [
-        f"{pod.namespace}/{pod.name}"
-        for workload in workloads
-        for pod in workload.ready_pods[:SIDECARS_WATCHED]
-        if pod.mesh == "sidecar"
-    ]
-    return list(dict.fromkeys(names))
-
-
-def _backwards(change: Change) -> Change:
-    action = "delete" if change.action == "create" else change.action
-    return change._replace(action=action, before=change.after, after=change.before)
-
-
-def _name(remedy: Remedy) -> str:
-    return f"{remedy.strategy} ({remedy.protocol})" if remedy.protocol else remedy.strategy
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "it stands as before already"
-
-
-def _plain(change: Change) -> dict[str, Any]:
-    return {
-        "action": change.action,
-        "target": str(change.target),
-        "before": change.before,
-        "after": change.after,
-        "why": change.why,
-    }
-
-
-def _diff(change: Change) -> dict[str, Any]:
-    name = str(change.target)
-    return {"before_header": name, "after_header": name, "before": change.before, "after": change.after}
+    listed = ", ".join(restored) or "it stands as before already"
+    return {**result, "msg": f"{verb} what stood before run {record.name}: {listed}."}
 
 
 def main() -> None:

@@ -16,8 +16,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.c
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ApiError, UnreachableError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import SIDECAR_CONTAINER
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
 
-SIDECAR_CONTAINER = "istio-proxy"
+# Of each workload.
+PODS_WATCHED = 3
 ADMIN_COMMAND = ("pilot-agent", "request", "GET", "stats?filter=listener_manager.lds.version_text")
 ADMIN_TIMEOUT = 5.0
 POLL = 0.3
@@ -31,6 +34,13 @@ BLIND_SECONDS = 3.0
 # istiod gathers changes for ten seconds at most (PILOT_DEBOUNCE_MAX).
 LONGEST_WAIT = 15.0
 _VERSION = re.compile(r'version_text: "([^"]*)"')
+
+
+def sidecars(path: Path) -> list[str]:
+    """`namespace/pod` of the ready sidecars on a path; a few of many replicas are enough to see a push arrive."""
+    workloads = [workload for hop in path.hops for workload in (hop.step.client, hop.step.server)]
+    pods = [pod for workload in workloads for pod in workload.ready_pods[:PODS_WATCHED] if pod.mesh == "sidecar"]
+    return list(dict.fromkeys(f"{pod.namespace}/{pod.name}" for pod in pods))
 
 
 def versions(client: Client, sidecars: Iterable[str]) -> dict[str, str]:

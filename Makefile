@@ -8,10 +8,13 @@ PYTHON := .venv/bin/python
 STEP := $(PYTHON) tests/tools/steps.py
 LAB := PYTHONPATH=tests/lab $(PYTHON) -m meshlab
 
+MESHES ?= 300
+SEED ?= 1
+
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test differential bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -24,6 +27,8 @@ help:
 	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
 	@echo "make lab-status  Say what of the lab runs"
 	@echo "make lab-down    Stop the mesh and leave nothing behind (root)"
+	@echo "make differential  Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
+	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
 	@echo "make docs        Write the page of every rule anew from the rule's own file"
@@ -58,6 +63,9 @@ demo: lab-up
 
 test: unit lint sanity lab-test
 	@echo "== make test: every check passed"
+
+differential: lab-up
+	@$(PYTHON) tests/tools/differential.py --meshes $(MESHES) --seed $(SEED)
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

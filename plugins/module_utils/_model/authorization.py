@@ -39,6 +39,20 @@ class PolicyEffect(NamedTuple):
     text: str
 
 
+class RuleOnTcp(NamedTuple):
+    """What becomes of a policy's rule on a TCP chain. name: as Envoy has it.
+
+    action: ALLOW, DENY or LOG (AUDIT). everyone: it matches every connection.
+    """
+
+    name: str
+    action: str
+    everyone: bool
+
+
+_ENVOY_ACTIONS = {"ALLOW": "ALLOW", "DENY": "DENY", "AUDIT": "LOG"}
+
+
 def policy_needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
     """The lists that hold every AuthorizationPolicy which can select a server."""
     return tuple(
@@ -68,6 +82,28 @@ def on_tcp(config: Mesh, server: Workload, policies: Iterable[Object]) -> tuple[
     """What the policies that select a server do once its port is TCP. policies: as read for `needs`."""
     selecting = [obj for obj in policies if any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)]
     return tuple(effect for obj in selecting for effect in _effects(config, obj))
+
+
+def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTcp, ...]:
+    """The rules that the server's sidecar has on its TCP chains. CUSTOM policies are left out: they name a provider.
+
+    policies: as read for `needs`, of the server's namespace and the root namespace.
+    """
+    found = []
+    for obj in policies:
+        body = objects.spec(obj)
+        action = _ENVOY_ACTIONS.get(objects.text(body.get("action")) or "ALLOW")
+        selected = any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)
+        if action is None or not selected or body.get("targetRefs") or body.get("targetRef"):
+            continue
+        rules = [objects.mapping(rule) for rule in objects.sequence(body.get("rules"))]
+        prefix = f"ns[{objects.namespace(obj)}]-policy[{objects.name(obj)}]-rule"
+        for index, rule in enumerate(rules):
+            if action != "ALLOW" or not http_only_fields(rule):
+                found.append(RuleOnTcp(f"{prefix}[{index}]", action, not _without_http(rule)))
+        if not rules:
+            found.append(RuleOnTcp(f"{prefix}[0]", action, False))  # builder.go:rbacPolicyMatchNever
+    return tuple(found)
 
 
 def _effects(config: Mesh, obj: Object) -> Iterator[PolicyEffect]:

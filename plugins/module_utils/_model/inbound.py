@@ -8,9 +8,15 @@ decides, ties by name.
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects, protocol
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service, ServicePort
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Step
+
+
+def kind(port: ServicePort) -> str:
+    """How a server's sidecar handles a port: HTTP, TCP or AUTO. A name like `udp-x` on a TCP port makes it TCP."""
+    declared = protocol.of_port(port).kind
+    return protocol.TCP if declared == protocol.UDP and port.transport != "UDP" else declared
 
 
 def deciding(step: Step) -> tuple[Service, ServicePort]:

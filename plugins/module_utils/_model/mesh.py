@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 # A path through more namespaces than this is read with one list of the whole cluster per kind, so that the number of
 # requests stays bounded however many namespaces a path crosses.
 NAMESPACED_LISTS = 3
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
 
 
 class Mesh(NamedTuple):
@@ -122,4 +123,14 @@ def exported_to(obj: Object, client_namespace: str) -> bool:
     home = objects.namespace(obj)
     return not export or any(
         entry == "*" or (entry == "." and home == client_namespace) or entry == client_namespace for entry in export
+    )
+
+
+def service_exported_to(service: objects.Service, client_namespace: str) -> bool:
+    """Whether a Service's annotation lets a namespace see it: pilot/pkg/serviceregistry/kube/conversion.go:84."""
+    export = objects.text(service.annotations.get(EXPORT_ANNOTATION))
+    entries = [entry.strip() for entry in export.split(",") if entry.strip()]
+    return not entries or any(
+        entry in ("*", client_namespace) or (entry == "." and service.namespace == client_namespace)
+        for entry in entries
     )

@@ -12,7 +12,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
     Service,
     ServicePort,
     Workload,
-    target_port,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import Mode
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
@@ -131,7 +130,8 @@ class Hop(NamedTuple):
         """Whether `ip:port` is what the client's program dials on this hop."""
         ip, _colon, port = address.rpartition(":")
         if self.step.service.headless:
-            return any(address == f"{pod.ip}:{target_port(self.step.port, pod)}" for pod in self.step.server.pods)
+            # Nothing translates the port of a name that resolves to pods.
+            return port == str(self.step.port.number) and any(ip == pod.ip for pod in self.step.server.pods)
         return port == str(self.step.port.number) and ip in self.step.service.cluster_ips
 
 

@@ -45,6 +45,13 @@ def of_port(port: ServicePort) -> Protocol:
     return Protocol(AUTO, f"{why} declares no protocol that Istio knows")
 
 
+def is_tls(declared: str, port: ServicePort | None) -> bool:
+    """Whether a TCP port is TLS or HTTPS, by a Sidecar's protocol or else the Service's own declaration."""
+    own = port.app_protocol if port and port.app_protocol is not None else port.name if port else ""
+    word = declared or _KUBERNETES_NAMES.get(own, own)
+    return word.lower().split("-", 1)[0] in ("https", "tls")
+
+
 def _parse(declared: str) -> str | None:
     lowered = declared.lower()
     word = "grpc-web" if lowered.startswith("grpc-web") else lowered.split("-", 1)[0]

@@ -3,24 +3,31 @@
 
 Sources (istio/istio release-1.31 pilot/pkg/networking/core): listener.go:832-878 (explicit HTTP ports share
 `0.0.0.0_<port>`, other ports of a ClusterIP get a listener of their own), httproute.go:206-216, 536-559 (a sniffed
-port's only virtual host takes every Host), httproute.go:815-872 (catch-all by outbound policy). Measured: docs/truth-
-table.md.
+port's only virtual host takes every Host), httproute.go:815-872 (catch-all by outbound policy). Measured:
+docs/truth-table.md and `make differential`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    destination_rule,
     hostnames,
-    objects,
+    outbound_listener,
     protocol,
     sidecar_scope,
+    virtual_host,
     virtual_service,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_outbound
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, exported_to
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.outbound_listener import (
+    CATCH_ALL,
+    Taken,
+    View,
+    pods_dialled,
+    route_table,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import (
     AMBIENT,
     BLOCKED,
@@ -34,16 +41,16 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     Route,
     Step,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import Protocol
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import HTTP_1_0, HTTP_1_1
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.services import ServiceIndex
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import (
     EgressListener,
     Scope,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.virtual_service import Destination
 
-ABSOLUTE_SINCE = (1, 27)
+# An ExternalName Service may stand for another one, and so on; Kubernetes itself gives up on loops.
+MAX_ALIASES = 8
 _CATCH_ALL = {
     "ALLOW_ANY": (PASSTHROUGH, "PassthroughCluster", "allow_any", "lets it out in plaintext"),
     "REGISTRY_ONLY": (BLOCKED, "", "block_all", "answers 502 itself"),
@@ -60,7 +67,7 @@ def cluster_name(service: Service, port: int, domain: str, subset: str = "") -> 
     return f"outbound|{port}|{subset}|{hostnames.fqdn(service, domain)}"
 
 
-def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: ServiceIndex) -> Route:
+def predict(config: Mesh, step: Step, host: str, services: ServiceIndex) -> Route:
     """The route of a request with this Host.
 
     services: those of every namespace that the Host or a VirtualService may name.
@@ -75,78 +82,108 @@ def predict(config: Mesh, step: Step, host: str, selected: Protocol, services: S
     if step.client.mesh != "sidecar":
         return Route(UNKNOWN, "", "", "", host, f"only some pods of {step.client} have a sidecar")
     scope = sidecar_scope.of_workload(config, step.client)
-    listener = scope.listener(step.port.number)
-    if listener is None:
-        return _unseen(step, host, scope)
-    if not listener.plain:
+    bound = [entry for entry in scope.listeners if entry.port in (0, step.port.number) and not entry.plain]
+    if bound:
         return Route(UNKNOWN, "", "", "", host, f"{scope.source} binds the port in a way that is not modelled")
-    if listener.port and listener.protocol:
-        declared = protocol.of_port(step.port._replace(name=listener.protocol.lower(), app_protocol=None))
-        selected = Protocol(declared.kind, f"{scope.source} declares {listener.protocol} on port {listener.port}")
-    seen = scope.imports(listener, hostnames.fqdn(step.service, config.domain), step.service.namespace)
-    if selected.kind == protocol.HTTP or (selected.kind == protocol.AUTO and not seen):
-        return _by_host(config, step, host, scope, listener, services)
-    if not seen:
-        return _unseen(step, host, scope)
-    return _by_address(config, step, host, selected, scope, listener, services)
+    view = View(scope, step.client.namespace, config.domain, services, step.port.number)
+    routes = [_met(config, step, host, view, pod) for pod in pods_dialled(step.service, step.server.pods)]
+    if any(other != routes[0] for other in routes):
+        return Route(UNKNOWN, "", "", "", host, "another headless Service has listeners for some of the pods")
+    return routes[0]
 
 
-def _by_address(
-    config: Mesh,
-    step: Step,
-    host: str,
-    selected: Protocol,
-    scope: Scope,
-    listener: EgressListener,
-    services: ServiceIndex,
-) -> Route:
-    """TCP and sniffed ports: the destination address has chosen the Service, whatever the Host."""
-    address = "<pod>" if step.service.headless else next(iter(step.service.cluster_ips), "")
-    fqdn, port = hostnames.fqdn(step.service, config.domain), step.port.number
-    name = "default" if selected.kind == protocol.AUTO else ""
-    why = f"port {port} is {selected.kind} ({selected.why}), so the address decides and the Host is ignored"
-    found = None
-    for obj in virtual_service.applicable(config, step.client, scope, listener):
-        if any(hostnames.matches(fqdn, own) for own in virtual_service.hosts(obj, config.domain)):
-            decide = virtual_service.http_destination if name else virtual_service.tcp_destination
-            found = found or decide(obj, step.client, port, config.domain)
-    route = Route(SERVICE, f"{address}_{port}", cluster_name(step.service, port, config.domain), name, host, why)
-    return _follow(config, step, route, found, services) if found else route
-
-
-def _by_host(
-    config: Mesh, step: Step, host: str, scope: Scope, listener: EgressListener, services: ServiceIndex
-) -> Route:
-    """Explicit HTTP ports: one route table per port, searched by Host."""
-    port, bare = step.port.number, hostnames.without_port(host)
-    on_port = services.on_port(port)
-    if listener is not sidecar_scope.EVERYTHING:
-        on_port = tuple(
-            entry for entry in on_port if scope.imports(listener, hostnames.fqdn(entry, config.domain), entry.namespace)
-        )
-    if not any(_kind(entry, port) == protocol.HTTP for entry in on_port):
-        return _unseen(step, host, scope)  # no Service asks for the shared listener, so there is none
-    shared = f"0.0.0.0_{port}"
-    named = next((entry for entry in on_port if _named_by(bare, entry, port, step, config.domain)), None)
-    for obj in virtual_service.applicable(config, step.client, scope, listener):
-        own = virtual_service.hosts(obj, config.domain)
-        covers = bare in own or (
-            named and any(hostnames.matches(hostnames.fqdn(named, config.domain), entry) for entry in own)
-        )
-        if covers and (port == 80 or _counts(obj, config.domain, on_port, port)):
-            found = virtual_service.http_destination(obj, step.client, port, config.domain)
-            if found:
-                why = f"{found.source} routes Host {bare!r} on port {port}"
-                return _follow(config, step, Route(SERVICE, shared, "", "", host, why), found, services)
-    if named is not None:
-        kind = SERVICE if named == step.service else OTHER_SERVICE
-        why = f"Host {bare!r} is a name of Service {named.namespace}/{named.name}, which has port {port}"
-        return Route(kind, shared, cluster_name(named, port, config.domain), "default", host, why)
-    entry = _service_entry(config, step, bare, port)
+def _met(config: Mesh, step: Step, host: str, view: View, pod: Pod | None) -> Route:
+    """The route of a request to a Service's address, or to one pod of a headless Service."""
+    taken = outbound_listener.taken(view, step.service, pod)
+    if taken is None:
+        entry = virtual_host.service_entry(config, step.client, view.port)
+        if entry:
+            return Route(UNKNOWN, "", "", "", host, f"{entry} may have a listener for port {view.port}")
+        return _unseen(step, host, view)
+    if taken.problem:
+        return Route(UNKNOWN, taken.listener, "", "", host, taken.problem)
+    if taken.owner is not None and taken.declared.kind == protocol.TCP:
+        return _tcp(config, step, host, view, taken, taken.owner)
+    version = step.client_relay.http_version if step.client_relay else HTTP_1_1
+    if version == HTTP_1_0:
+        return _default_chain(config, step, host, view, taken)
+    if not version:
+        why = f"which version of HTTP {step.client} speaks cannot be told, and HTTP/1.0 takes another way"
+        return Route(UNKNOWN, taken.listener, "", "", host, why)
+    egress = route_table(view)
+    if egress is None or (taken.owner is not None and not view.sees(egress, taken.owner)):
+        why = f"{view.scope.source} gives listener {taken.listener} a route table without virtual hosts"
+        return Route(UNKNOWN, taken.listener, "", "", host, why)
+    if taken.owner is not None:
+        return _sniffed(config, step, host, view, taken, taken.owner, egress)
+    entry = virtual_host.service_entry(config, step.client, view.port, host)
     if entry:
-        return Route(UNKNOWN, shared, "", "", host, f"{entry} defines Host {bare!r} on port {port}")
-    why = f"route table {port} has no virtual host for Host {bare!r}: only Services that have port {port} are in it"
-    return _catch_all(scope, shared, host, why)
+        return Route(UNKNOWN, taken.listener, "", "", host, f"{entry} defines Host {host!r} on port {view.port}")
+    return _by_host(config, step, host, view, taken, egress)
+
+
+def _default_chain(config: Mesh, step: Step, host: str, view: View, taken: Taken) -> Route:
+    """HTTP/1.0, which the HTTP chain of a sniffing listener does not take: listener.go:85-94, 680-686, 934-944."""
+    if taken.owner is not None:
+        return _tcp(config, step, host, view, taken, taken.owner)
+    why = f"{step.client} speaks HTTP/1.0, which listener {taken.listener} takes for TCP"
+    route = _catch_all(view.scope, taken.listener, host, why)._replace(name="", default_chain=True)
+    return route._replace(cluster="BlackHoleCluster") if route.kind == BLOCKED else route
+
+
+def _tcp(config: Mesh, step: Step, host: str, view: View, taken: Taken, owner: Service) -> Route:
+    """A TCP port: the address has chosen the Service, and nothing reads the request."""
+    rule = None
+    if not protocol.is_tls(taken.egress.protocol, owner.port(view.port)):
+        rule = virtual_service.tcp_destination_of(config, step.client, view.scope, taken.egress, owner, view.port)
+        target = _target(config, step, rule.host, view.services)[0] if rule else None
+        if rule and not rule.port and target and len(target.ports) == 1:
+            rule = rule._replace(port=target.ports[0].number)  # route.go:GetDestinationCluster
+    return _to_owner(config, step, _by_address(host, view, taken, ""), rule, owner, view.services)
+
+
+def _sniffed(
+    config: Mesh, step: Step, host: str, view: View, taken: Taken, owner: Service, egress: EgressListener
+) -> Route:
+    """A port without a protocol: the address has chosen the route table, and its only virtual host takes any Host."""
+    found = virtual_host.of_service(config, step.client, view, egress, owner)
+    return _to_owner(config, step, _by_address(host, view, taken, "default"), found.rule, owner, view.services)
+
+
+def _by_address(host: str, view: View, taken: Taken, name: str) -> Route:
+    declared = taken.declared
+    why = f"port {view.port} is {declared.kind} ({declared.why}), so the address decides and the Host is ignored"
+    return Route(SERVICE, taken.listener, "", name, host, why)
+
+
+def _by_host(config: Mesh, step: Step, host: str, view: View, taken: Taken, egress: EgressListener) -> Route:
+    """Explicit HTTP ports: one route table per port, searched by Host."""
+    port, bare = view.port, hostnames.without_port(host)
+    found = virtual_host.find(config, step.client, view, egress, host)
+    if found is None:
+        why = f"route table {port} has no virtual host for Host {bare!r}: only Services that have port {port} are in it"
+        return _catch_all(view.scope, taken.listener, host, why)
+    if found.service is None:
+        source = found.rule.source if found.rule else ""
+        why = f"{source} routes Host {bare!r} on port {port}"
+        return _to_owner(
+            config, step, Route(SERVICE, taken.listener, "", "", host, why), found.rule, None, view.services
+        )
+    why = f"Host {bare!r} is a name of Service {found.service.namespace}/{found.service.name}, which has port {port}"
+    route = Route(SERVICE, taken.listener, "", "default", host, why)
+    return _to_owner(config, step, route, None, found.service, view.services)
+
+
+def _to_owner(
+    config: Mesh, step: Step, route: Route, rule: Destination | None, owner: Service | None, services: ServiceIndex
+) -> Route:
+    """Where a rule leads, or without one the owner's own cluster."""
+    if rule is not None:
+        return _follow(config, step, route._replace(name=""), rule, services)
+    if owner is None:
+        return route._replace(kind=UNKNOWN)
+    kind = SERVICE if owner == step.service else OTHER_SERVICE
+    return route._replace(kind=kind, cluster=cluster_name(owner, step.port.number, config.domain))
 
 
 def _follow(config: Mesh, step: Step, route: Route, found: Destination, services: ServiceIndex) -> Route:
@@ -156,30 +193,49 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
             kind=UNKNOWN, cluster="", why=f"{found.source} applies, and {found.problem}", source=found.source
         )
     port = found.port or step.port.number
+    target, read = _target(config, step, found.host, services)
+    name = hostnames.fqdn(target, config.domain) if target else found.host
     route = route._replace(
-        cluster=f"outbound|{port}|{found.subset}|{found.host}",
+        cluster=f"outbound|{port}|{found.subset}|{name}",
         host_after=found.host_after or route.host_after,
         subset=found.subset,
         source=found.source,
     )
-    meant = hostnames.service_name(found.host, step.client.namespace, config.domain)
-    if meant is None or meant[0] not in services.namespaces:
-        why = f"{found.source} routes to {found.host}:{port}, which is no Service of a namespace on this path"
+    if not read:
+        why = f"{found.source} routes to {name}:{port}, which is no Service of a namespace on this path"
         return route._replace(kind=UNKNOWN, why=why)
-    target = services.named(*meant)
     if target is None or target.port(port) is None:
-        return route._replace(
-            kind=NO_CLUSTER, why=f"{found.source} routes to {found.host}:{port}, which is no Service port"
-        )
+        return route._replace(kind=NO_CLUSTER, why=f"{found.source} routes to {name}:{port}, which is no Service port")
+    rules = destination_rule.lookup(config, step.client, target) if found.subset else ()
+    if not destination_rule.defines_subset(rules, found.subset):
+        why = f"{found.source} routes to subset {found.subset} of {name}, which no DestinationRule that applies defines"
+        return route._replace(kind=NO_CLUSTER, why=why)
     if target != step.service or port != step.port.number:
-        return route._replace(kind=OTHER_SERVICE, why=f"{found.source} routes to {found.host}:{port}")
-    return route
+        return route._replace(kind=OTHER_SERVICE, why=f"{found.source} routes to {name}:{port}")
+    return route._replace(kind=SERVICE)
 
 
-def _unseen(step: Step, host: str, scope: Scope) -> Route:
-    """The client's Sidecar resource does not list the Service: the connection meets the catch-all listener."""
-    why = f"{scope.source} does not list {step.service.namespace}/{step.service.name} for port {step.port.number}"
-    route = _catch_all(scope, "virtualOutbound", host, why)
+def _target(config: Mesh, step: Step, host: str, services: ServiceIndex) -> tuple[Service | None, bool]:
+    """The Service that a destination means, aliases followed, and whether its namespace has been read."""
+    for _alias in range(MAX_ALIASES):
+        meant = hostnames.service_name(host, step.client.namespace, config.domain)
+        if not host.endswith(f".svc.{config.domain}") or meant is None:
+            # No cluster bears a short name. Another name may be a ServiceEntry's.
+            return None, virtual_host.service_entry(config, step.client, step.port.number, host) == ""
+        found = services.named(*meant)
+        if found is None or not found.external_name:
+            return found, meant[0] in services.namespaces
+        host = found.external_name
+    return None, True
+
+
+def _unseen(step: Step, host: str, view: View) -> Route:
+    """Nothing in the client's sidecar stands for the address: the connection meets the catch-all listener."""
+    scope, service = view.scope, step.service
+    why = (
+        f"{scope.source or 'the mesh'} shows {step.client.namespace} no {service.namespace}/{service.name}:{view.port}"
+    )
+    route = _catch_all(scope, CATCH_ALL, host, why)
     return route._replace(name="", cluster="BlackHoleCluster") if route.kind == BLOCKED else route._replace(name="")
 
 
@@ -188,39 +244,3 @@ def _catch_all(scope: Scope, listener: str, host: str, why: str) -> Route:
     return Route(
         kind, listener, cluster, name, host, f"{why}; outbound policy {scope.policy} {then}", source=scope.source
     )
-
-
-def _kind(service: Service, port: int) -> str:
-    entry = service.port(port)
-    return protocol.of_port(entry).kind if entry else ""
-
-
-def _routable(service: Service, port: int) -> bool:
-    """Whether a Service has a virtual host in the route table of a port."""
-    return _kind(service, port) in (protocol.HTTP, protocol.AUTO)
-
-
-def _counts(obj: Object, domain: str, on_port: Iterable[Service], port: int) -> bool:
-    names = (hostnames.fqdn(entry, domain) for entry in on_port if _routable(entry, port))
-    return virtual_service.counts_on_port(obj, domain, names)
-
-
-def _named_by(bare: str, service: Service, port: int, step: Step, domain: str) -> bool:
-    """Whether a Host is one of a Service's names in the client's sidecar."""
-    if service.name not in bare and bare not in service.cluster_ips:
-        return False
-    version = step.client.pods[0].sidecar_version
-    names = hostnames.domains(service, step.client.namespace, domain, version is None or version >= ABSOLUTE_SINCE)
-    return _routable(service, port) and any(hostnames.matches(bare, entry) for entry in names)
-
-
-def _service_entry(config: Mesh, step: Step, bare: str, port: int) -> str:
-    for obj in config.of("ServiceEntry"):
-        body = objects.spec(obj)
-        ports = {objects.mapping(entry).get("number") for entry in objects.sequence(body.get("ports"))}
-        named = any(
-            hostnames.matches(bare, objects.text(entry).lower()) for entry in objects.sequence(body.get("hosts"))
-        )
-        if named and port in ports and exported_to(obj, step.client.namespace):
-            return objects.reference("ServiceEntry", obj)
-    return ""

@@ -19,6 +19,7 @@ class ServiceIndex:
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._by_name: dict[tuple[str, str], Object] = {}
         self._by_port: dict[int, list[Object]] = {}
+        self._by_external_name: dict[str, list[Object]] = {}
         self._by_label: dict[tuple[str, str, object], list[Object]] = {}
         self._made: dict[int, Service] = {}
         self.namespaces: set[str] = set()
@@ -33,6 +34,8 @@ class ServiceIndex:
         self._by_name[namespace, meta.get("name", "")] = obj
         for number in {port.get("port", 0) for port in objects.sequence(body.get("ports"))}:
             self._by_port.setdefault(number, []).append(obj)
+        if body.get("externalName"):
+            self._by_external_name.setdefault(body["externalName"], []).append(obj)
         selector = objects.mapping(body.get("selector"))
         if selector:
             # Any one pair narrows the search enough; the rest is compared when it is asked for.
@@ -46,6 +49,16 @@ class ServiceIndex:
     def on_port(self, number: int) -> tuple[Service, ...]:
         """The Services that have this port, in the order of their lists."""
         return tuple(map(self._make, self._by_port.get(number, ())))
+
+    def aliases(self, full: str, domain: str) -> tuple[Service, ...]:
+        """The ExternalName Services that stand for a full name, also by way of each other."""
+        found: list[Service] = []
+        names = [full]
+        for name in names:
+            made = [self._make(obj) for obj in self._by_external_name.get(name, ())]
+            found += [alias for alias in made if alias not in found]
+            names += {f"{alias.name}.{alias.namespace}.svc.{domain}" for alias in made} - set(names)
+        return tuple(found)
 
     def selecting(self, pod: Pod) -> tuple[Service, ...]:
         """The Services whose selector finds a pod."""

@@ -7,12 +7,15 @@ Source: istio/istio release-1.31 pilot/pkg/model/sidecar.go: selection 1041-1100
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import hostnames, mesh, objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
+
+# `~namespace/host` takes a host out again, since Istio 1.31: sidecar.go:513-528.
+EXCLUDED = "~"
 
 
 class EgressListener(NamedTuple):
@@ -41,13 +44,24 @@ class Scope(NamedTuple):
         return exact or next((entry for entry in self.listeners if entry.port == 0), None)
 
     def imports(self, listener: EgressListener, host: str, namespace: str) -> bool:
-        """Whether a listener lists a host (of a Service or a VirtualService) that lives in a namespace."""
-        return any(self._covers(entry, host, namespace) for entry in listener.hosts)
+        """Whether a listener lists a host of a Service that lives in a namespace."""
+        return self._lists(listener, host, namespace, hostnames.matches)
 
-    def _covers(self, entry: str, host: str, namespace: str) -> bool:
-        wanted, _slash, pattern = entry.partition("/")
-        wanted = self.namespace if wanted == "." else wanted
-        return wanted in ("*", namespace) and hostnames.matches(host, pattern.lower())
+    def overlaps(self, listener: EgressListener, host: str, namespace: str) -> bool:
+        """Whether a listener lists a host of a VirtualService, which may be a wildcard itself."""
+        return self._lists(listener, host, namespace, hostnames.overlaps)
+
+    def _lists(self, listener: EgressListener, host: str, namespace: str, fits: Callable[[str, str], bool]) -> bool:
+        included = False
+        for entry in listener.hosts:
+            wanted, _slash, pattern = entry.partition("/")
+            home = wanted.removeprefix(EXCLUDED)
+            home = self.namespace if home == "." else home or "*"
+            if home in ("*", namespace) and fits(host, pattern.lower()):
+                if wanted.startswith(EXCLUDED):
+                    return False
+                included = True
+        return included
 
 
 EVERYTHING = EgressListener(0, "", ("*/*",), True)

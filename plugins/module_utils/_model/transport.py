@@ -43,8 +43,9 @@ def predict(config: Mesh, step: Step, route: Route) -> Transport:
         return Transport(MTLS, "ztunnel speaks mTLS (HBONE) to meshed pods")
     if route.kind != SERVICE:
         return Transport(UNKNOWN, "the request does not reach this server")
-    rule = destination_rule.lookup(config, step.client, step.service)
-    setting = destination_rule.tls(rule, step.port.number, route.subset)
+    rules = destination_rule.lookup(config, step.client, step.service)
+    setting = destination_rule.tls(rules, step.port.number, route.subset)
+    rule = setting.giver
     source = objects.reference("DestinationRule", rule) if rule else ""
     if setting.mode == "ISTIO_MUTUAL":
         return Transport(MTLS, f"{source} {setting.at}: ISTIO_MUTUAL", "", rule, setting)
@@ -56,7 +57,8 @@ def predict(config: Mesh, step: Step, route: Route) -> Transport:
     if not config.auto_mtls:
         why = "meshConfig.enableAutoMtls is false and no DestinationRule asks for ISTIO_MUTUAL"
         return Transport(PLAINTEXT, why, "auto_mtls", rule, setting)
-    if setting.destination_mode == "DISABLE":
+    # A headless Service's cluster has no endpoints of its own that could be checked: cluster_tls.go:94-109.
+    if setting.destination_mode == "DISABLE" and not step.service.headless:
         why = f"{source} spec.trafficPolicy.tls disables TLS for the endpoints, though a port setting replaces it"
         return Transport(PLAINTEXT, why, "destination_rule", rule, setting)
     namespace = peer_authentication.of_namespace(config, step.service.namespace)
@@ -87,5 +89,7 @@ def _why_plaintext(config: Mesh, step: Step, pod: Pod) -> tuple[str, str] | None
         return None
     if pod.labels.get(TLS_MODE_LABEL) != "istio":
         return f"pod {pod.name} has no label {TLS_MODE_LABEL}: istio", "server_without_sidecar"
+    if step.service.headless:
+        return None  # clients do not look at policies of single pods there: push_context.go:2584-2599
     mode = peer_authentication.of_pod(config, pod, objects.target_port(step.port, pod))
     return (f"{mode.source} is DISABLE on this port", "peer_authentication") if mode.mode == DISABLE else None

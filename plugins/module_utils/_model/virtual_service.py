@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import hostnames, objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, exported_to
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Service, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.sidecar_scope import (
     EgressListener,
     Scope,
@@ -41,14 +41,42 @@ class Destination(NamedTuple):
 
 
 def applicable(config: Mesh, client: Workload, scope: Scope, listener: EgressListener) -> list[Object]:
-    """The VirtualServices for the mesh that a client's sidecar sees, oldest first (the oldest wins a host)."""
+    """The VirtualServices for the mesh that a client's sidecar sees, in the order in which they win a host.
+
+    Private ones first, then those exported to the client's namespace by name, then the rest, each oldest first:
+    pilot/pkg/model/virtualservice.go:34-124.
+    """
     found = []
-    for obj in sorted(config.of("VirtualService"), key=lambda entry: (objects.created(entry), objects.name(entry))):
+    for obj in config.of("VirtualService"):
         gateways = objects.sequence(objects.spec(obj).get("gateways")) or [MESH_GATEWAY]
-        visible = any(scope.imports(listener, host, objects.namespace(obj)) for host in hosts(obj, config.domain))
-        if MESH_GATEWAY in gateways and exported_to(obj, client.namespace) and visible:
+        if MESH_GATEWAY not in gateways or not exported_to(obj, client.namespace):
+            continue
+        if any(scope.overlaps(listener, host, objects.namespace(obj)) for host in hosts(obj, config.domain)):
             found.append(obj)
-    return found
+    return sorted(found, key=lambda obj: (_publicity(obj, client), objects.created(obj), *_names(obj)))
+
+
+def _publicity(obj: Object, client: Workload) -> int:
+    export = objects.sequence(objects.spec(obj).get("exportTo")) or ["*"]
+    if "*" in export:
+        return 2
+    private = "." in export or (client.namespace in export and objects.namespace(obj) == client.namespace)
+    return 0 if private else 1
+
+
+def _names(obj: Object) -> tuple[str, str]:
+    return objects.name(obj), objects.namespace(obj)
+
+
+def most_specific(rules: Iterable[Object], name: str, domain: str) -> Object | None:
+    """The VirtualService that has a Service by its most specific host: the name itself, else the longest wildcard."""
+    best, rank = None, (False, 0)
+    for obj in rules:
+        for host in hosts(obj, domain):
+            found = (not host.startswith("*"), len(host))
+            if hostnames.matches(name, host) and found > rank:
+                best, rank = obj, found
+    return best
 
 
 def hosts(obj: Object, domain: str) -> list[str]:
@@ -58,12 +86,6 @@ def hosts(obj: Object, domain: str) -> list[str]:
         hostnames.resolved(objects.text(host), namespace, domain)
         for host in objects.sequence(objects.spec(obj).get("hosts"))
     ]
-
-
-def counts_on_port(obj: Object, domain: str, service_hosts: Iterable[str]) -> bool:
-    """Whether one of its hosts is among the Services with the port, without which Istio ignores all of it there."""
-    own = hosts(obj, domain)
-    return any(hostnames.matches(service, host) for service in service_hosts for host in own)
 
 
 def http_destination(obj: Object, client: Workload, port: int, domain: str) -> Destination | None:
@@ -88,6 +110,19 @@ def http_destination(obj: Object, client: Workload, port: int, domain: str) -> D
     if len({entry._replace(source="") for entry in found}) > 1:
         return found[0]._replace(problem="its rules choose by uri, method or headers of the request")
     return found[0]
+
+
+def tcp_destination_of(
+    config: Mesh, client: Workload, scope: Scope, listener: EgressListener, service: Service, port: int
+) -> Destination | None:
+    """Where the TCP rules for a Service's name send its connections; None where none applies."""
+    full = hostnames.fqdn(service, config.domain)
+    for obj in applicable(config, client, scope, listener):
+        if any(hostnames.matches(full, host) for host in hosts(obj, config.domain)):
+            found = tcp_destination(obj, client, port, config.domain)
+            if found:
+                return found
+    return None
 
 
 def tcp_destination(obj: Object, client: Workload, port: int, domain: str) -> Destination | None:

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     transport,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_inbound
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, service_exported_to
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path, Step
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import (
@@ -216,7 +216,7 @@ def predict(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
     """What becomes of a request that leaves the client with this Host. Raises NotReadError."""
     selected = protocol.of_port(step.port)
     services, unknown = _services_for(config, snapshot, step, host)
-    taken = route.predict(config, step, host, selected, services)
+    taken = route.predict(config, step, host, services)
     modes = tuple(
         (pod.name, peer_authentication.of_pod(config, pod, objects.target_port(step.port, pod)))
         for pod in step.server.pods
@@ -229,16 +229,26 @@ def predict(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
 def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tuple[ServiceIndex, tuple[str, ...]]:
     """The Services that this Host could mean, and what of them could not be read.
 
-    Those of the server's namespace, and of the namespace that the Host names.
+    Those of the server's namespace, and of the namespace that the Host names. Where the client may not see the server's
+    Service, what it sees of its own namespace on the port takes the Service's place.
     """
+    namespaces = [step.service.namespace]
     named = hostnames.service_name(hostnames.without_port(host), step.client.namespace, config.domain)
-    if named is None or named[0] == step.service.namespace:
+    if named is not None:
+        namespaces.append(named[0])
+    scoped = step.client.mesh == "sidecar" and sidecar_scope.of_workload(config, step.client).source
+    unheard = protocol.of_port(step.port).kind == protocol.UDP
+    if scoped or unheard or not service_exported_to(step.service, step.client.namespace):
+        namespaces.append(step.client.namespace)
+    needs = tuple(Need("list", "Service", namespace) for namespace in dict.fromkeys(namespaces))
+    if len(needs) == 1:
         return step.services, ()
-    needs = (Need("list", "Service", step.service.namespace), Need("list", "Service", named[0]))
-    problem = snapshot.ask(needs[1]).problem
-    if problem:
-        return step.services, (f"Service list in namespace {named[0]}: {problem}",)
-    return snapshot.derived(needs, ServiceIndex), ()
+    unread = tuple(
+        f"Service list in namespace {need.namespace}: {answer.problem}"
+        for need, answer in zip(needs, snapshot.require(*needs), strict=True)
+        if answer.problem
+    )
+    return (step.services, unread) if unread else (snapshot.derived(needs, ServiceIndex), ())
 
 
 def _host_after(relay: Relay, incoming: str) -> str:

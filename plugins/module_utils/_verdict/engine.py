@@ -94,7 +94,7 @@ def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEff
     effects = {}
     for index, hop in enumerate(path.hops):
         _service, deciding_port = inbound.deciding(hop.step)
-        if protocol.of_port(deciding_port).kind != protocol.TCP or hop.step.server.mesh == "none":
+        if inbound.kind(deciding_port) != protocol.TCP or hop.step.server.mesh == "none":
             continue
         policies, problems = mesh.collect(snapshot, authorization.needs(path.mesh, hop.step.server))
         found = authorization.on_tcp(path.mesh, hop.step.server, policies)

@@ -37,7 +37,7 @@ def check(before: State, after: State, _changes: tuple[Change, ...]) -> Iterator
 def _handled_as(hop: Hop) -> str:
     """The protocol by which the server's sidecar handles the port."""
     _service, port = inbound.deciding(hop.step)
-    return protocol.of_port(port).kind
+    return inbound.kind(port)
 
 
 def _consent(effect: PolicyEffect, becomes: str) -> Effect:

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.cl
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError, NotFoundError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, Change
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, ROLLOUT, Change
 
 
 class ForeignError(KubeError):
@@ -75,9 +75,13 @@ def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL
 
 
 def _written(journal: Journal) -> list[tuple[int, Entry]]:
-    """The changes that were written or may have been, last one first."""
+    """The changes that were written or may have been, last one first, but for those that replace pods.
+
+    What a pod does when it starts rests on the mesh's configuration, so pods are replaced when that stands as before.
+    """
     states = (journals.WRITING, journals.APPLIED)
-    return [(index, entry) for index, entry in reversed(list(enumerate(journal.entries))) if entry.state in states]
+    written = [(index, entry) for index, entry in enumerate(journal.entries) if entry.state in states]
+    return sorted(written, key=lambda pair: (pair[1].change.waits_for == ROLLOUT, -pair[0]))
 
 
 def _ours(client: Client, entry: Entry) -> Object | None:

@@ -14,6 +14,8 @@ TLS_MODE_LABEL = "security.istio.io/tlsMode"
 # https://istio.io/latest/docs/ambient/ : set by istio-cni on a pod whose traffic ztunnel carries.
 AMBIENT_REDIRECTION = "ambient.istio.io/redirection"
 SIDECAR_CONTAINER = "istio-proxy"
+# Kinds whose pods come from a template, so that a change of the template replaces them.
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 class ServicePort(NamedTuple):

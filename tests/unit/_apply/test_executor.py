@@ -201,14 +201,16 @@ def test_a_conflict_is_tried_once_more(server: ApiServer, client: Client, contro
     assert app_protocol(server) == "tcp"
 
 
-def test_revert_restores_in_reverse_order_and_once(server: ApiServer, client: Client, controller: Controller) -> None:
+def test_revert_restores_in_reverse_order_pods_last_and_once(
+    server: ApiServer, client: Client, controller: Controller
+) -> None:
     changes = [service_change(server), deployment_change(server), virtual_service_change()]
     run(client, controller, *changes)
     record = journal.newest(client, NS, "path-1")
     assert record is not None
     possible, left = reverter.rehearse(client, record)
     assert ([str(change.target) for change in possible], left) == (
-        ["VirtualService/monitoring/alias", "Deployment/monitoring/proxy", "Service/monitoring/prometheus"],
+        ["VirtualService/monitoring/alias", "Service/monitoring/prometheus", "Deployment/monitoring/proxy"],
         [],
     )
     assert app_protocol(server) == "tcp"

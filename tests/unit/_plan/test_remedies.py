@@ -11,6 +11,7 @@ from world import NS, PROMETHEUS_HOST, PROXY_HOST, QUESTION, USAGE_0_11, World, 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options, Remedy
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.restart import ANNOTATION
 
 
 def remedies(world: World, options: Options | None = None) -> dict[str, Remedy]:
@@ -233,3 +234,22 @@ def test_an_older_service_keeps_the_inbound_protocol() -> None:
     tcp = remedies(world)["service_protocol tcp"]
     assert tcp.consent_needed == ()
     assert "client_side_only" in [effect.effect for effect in tcp.effects]
+
+
+@pytest.mark.parametrize("key", ["service_protocol tcp", "service_protocol auto"])
+def test_a_change_that_open_connections_outlive_replaces_the_clients_pods(key: str) -> None:
+    remedy = remedies(World())[key]
+    assert [str(change.target) for change in remedy.changes] == [
+        f"Service/{NS}/prometheus",
+        f"Deployment/{NS}/prom-label-proxy",
+    ]
+    assert remedy.changes[1].waits_for == "rollout"
+    assert "restarts" in [effect.effect for effect in remedy.effects]
+
+
+def test_a_restart_always_changes_the_template() -> None:
+    world = World()
+    template = world.get("Deployment", "prom-label-proxy")["spec"]["template"]
+    template["metadata"]["annotations"] = {ANNOTATION: "prometheus-9090=tcp"}
+    (value,) = remedies(world)["service_protocol tcp"].changes[1].after.values()
+    assert value == "prometheus-9090=tcp again"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from world import NS, USAGE_0_11, World, istio
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.restart import ANNOTATION
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
@@ -78,7 +79,7 @@ def test_check_equals_run_which_is_idempotent_and_can_be_taken_back(server: ApiS
     assert [back[key] for key in ("changed", "diff", "changes", "restored")] == [
         dry[key] for key in ("changed", "diff", "changes", "restored")
     ]
-    assert back["restored"] == [run["changes"][0]["target"]]
+    assert back["restored"] == [change["target"] for change in run["changes"]]
     assert mesh_objects(server) == before
 
     once_more = remediate(server, state="reverted")
@@ -88,13 +89,14 @@ def test_check_equals_run_which_is_idempotent_and_can_be_taken_back(server: ApiS
 
 def test_the_diff_holds_nothing_but_our_fields(server: ApiServer) -> None:
     load(server)
-    [diff] = remediate(server, check=True, strategy="service_protocol", protocol="tcp")["diff"]
-    assert diff == {
+    service, restart = remediate(server, check=True, strategy="service_protocol", protocol="tcp")["diff"]
+    assert service == {
         "before_header": "Service/monitoring/prometheus",
         "after_header": "Service/monitoring/prometheus",
         "before": {"spec.ports[9090].appProtocol": None},
         "after": {"spec.ports[9090].appProtocol": "tcp"},
     }
+    assert list(restart["after"]) == [f"spec.template.metadata.annotations[{ANNOTATION}]"]
 
 
 def refused(server: ApiServer, **options: Any) -> dict[str, Any]:
@@ -177,7 +179,7 @@ def test_what_someone_else_changed_since_is_reported_and_kept(server: ApiServer)
     port["appProtocol"] = "http2"
     result = remediate(server, state="reverted")
     assert result["failed"] is True
-    assert result["changed"] is False
+    assert result["restored"] == ["Deployment/monitoring/prom-label-proxy"]
     assert result["left"] == [
         "Service/monitoring/prometheus was changed by someone else since, so it is left as it is."
     ]

@@ -9,7 +9,7 @@ Measured: docs/truth-table.md rows 6 (works), 7 (a proxy that does not know the 
 from __future__ import annotations
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import hostnames, objects
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Container
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import WORKLOADS, Container
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import UPSTREAM, Relay
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object
@@ -23,8 +23,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.re
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies import catalog, program
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.kind import ArgumentKind
-
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 def propose(ill: Ill) -> Proposal:

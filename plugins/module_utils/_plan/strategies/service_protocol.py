@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change, json_patch, restart
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
     HOST_CODES,
     HTTP_1_0_CODE,
@@ -33,10 +33,12 @@ TCP_VALUE = "tcp"
 
 
 def propose_auto(ill: Ill) -> Proposal:
+    """Raises NotReadError."""
     return _propose(ill, AUTO_VALUE)
 
 
 def propose_tcp(ill: Ill) -> Proposal:
+    """Raises NotReadError."""
     return _propose(ill, TCP_VALUE)
 
 
@@ -50,7 +52,9 @@ def _propose(ill: Ill, value: str) -> Proposal:
             f"Port {hop.step.port.number} of Service {hop.step.service.name} is {hop.protocol.kind} already "
             f"({hop.protocol.why})."
         )
-    return Proposal(changes=(_change(ill, hop, value),))
+    declared = _change(ill, hop, value)
+    reason = f"{hop.step.service.name}-{hop.step.port.number}={value}"
+    return restart.with_restart(ill, hop.step.client, (declared,), reason)
 
 
 def _change(ill: Ill, hop: Hop, value: str) -> change.Change:

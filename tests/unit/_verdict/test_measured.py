@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the differential test (`make differential`) once found wrong in the model, each beside a look-alike."""
+
+from __future__ import annotations
+
+import pytest
+from variations import Change, both, rewrite
+from world import DOMAIN, NS, PROMETHEUS_HOST, PROXY_HOST, Object, World, istio, obj, service
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    authorization,
+    inbound,
+    objects,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
+
+SELECTOR = {"app.kubernetes.io/name": "prometheus"}
+DISABLE = {"tls": {"mode": "DISABLE"}}
+
+
+def last_hop(change: Change) -> Hop:
+    world = World()
+    change(world)
+    return world.diagnose().path.hops[-1]
+
+
+def add(*added: Object) -> Change:
+    return lambda world: world.add(*added)
+
+
+def routes(name: str, hosts: list[str], namespace: str = NS, **rules: object) -> Change:
+    return add(istio("VirtualService", name, {"hosts": hosts, **rules}, namespace))
+
+
+def to(host: str, **destination: object) -> list[Object]:
+    return [{"route": [{"destination": {"host": host, **destination}}]}]
+
+
+def rule(name: str, host: str = "prometheus", namespace: str = NS, **fields: object) -> Change:
+    return add(istio("DestinationRule", name, {"host": host, **fields}, namespace))
+
+
+def twin(port_name: str) -> Change:
+    """Another headless Service of the same pods and port."""
+    other = service("prometheus-operated", 9090, port_name, "None")
+    other["spec"]["selector"] = SELECTOR
+    return add(other)
+
+
+def headless(world: World) -> None:
+    world.get("Service", "prometheus")["spec"].update({"clusterIP": "None", "clusterIPs": ["None"]})
+
+
+def hidden(world: World) -> None:
+    annotations = {"networking.istio.io/exportTo": "elsewhere"}
+    world.get("Service", "prometheus")["metadata"]["annotations"] = annotations
+
+
+def tcp(world: World) -> None:
+    world.port("prometheus", name="tcp-web")
+
+
+def auto(world: World) -> None:
+    world.port("prometheus", name="web")
+
+
+def shown(world: World) -> None:
+    world.get("Service", "prometheus")["metadata"]["annotations"] = {"networking.istio.io/exportTo": f"a, {NS}"}
+
+
+ALIAS = obj("Service", "metrics", {"type": "ExternalName", "externalName": PROMETHEUS_HOST, "ports": []})
+V1 = [{"name": "v1", "labels": SELECTOR}]
+right = rewrite(PROMETHEUS_HOST)
+
+# name: what differs from the stack, kind of the last hop's route, its cluster without the host
+ROUTES: dict[str, tuple[Change, str, str]] = {
+    "headless, alone on its pods": (both(headless, right), "service", "outbound|9090||"),
+    "headless, a sniffed twin has the pods' addresses": (
+        both(headless, twin("web"), right),
+        "other_service",
+        "outbound",
+    ),
+    "headless, a TCP twin has the pods' addresses": (both(headless, twin("tcp-a"), right), "other_service", "outbound"),
+    "headless, an HTTP twin shares the listener": (both(headless, twin("http-a"), right), "service", "outbound|9090||"),
+    "subset without a rule": (
+        both(routes("v", [PROMETHEUS_HOST], http=to("prometheus", subset="v1")), right),
+        "no_cluster",
+        "outbound|9090|v1|",
+    ),
+    "subset of a second rule for the host": (
+        both(
+            routes("v", [PROMETHEUS_HOST], http=to("prometheus", subset="v1")),
+            rule("a", trafficPolicy={}),
+            rule("b", subsets=V1),
+            right,
+        ),
+        "service",
+        "outbound|9090|v1|",
+    ),
+    "subset of a rule with another exportTo": (
+        both(
+            routes("v", [PROMETHEUS_HOST], http=to("prometheus", subset="v1")),
+            rule("a", subsets=V1),
+            rule("b", exportTo=["."]),
+            right,
+        ),
+        "no_cluster",
+        "outbound|9090|v1|",
+    ),
+    "alias of the Service": (both(add(ALIAS), rewrite("metrics")), "service", "outbound|9090||"),
+    "alias of nothing": (both(add(ALIAS), rewrite("metric")), "passthrough", "PassthroughCluster"),
+    "alias as destination": (
+        both(add(ALIAS), routes("v", [PROMETHEUS_HOST], http=to("metrics")), right),
+        "service",
+        "out",
+    ),
+    "hidden by exportTo": (both(hidden, right), "passthrough", "PassthroughCluster"),
+    "exportTo names the client's namespace": (both(shown, right), "service", "outbound|9090||"),
+    "hidden, and the client's namespace has HTTP there": (
+        both(hidden, add(service("other", 9090, "http", "10.96.0.8")), rewrite("other")),
+        "other_service",
+        "outbound|9090||",
+    ),
+    "a TCP port that is named udp": (lambda w: w.port("prometheus", name="udp-x"), "passthrough", "PassthroughCluster"),
+    "TCP rule without a port, to a Service with one": (
+        both(tcp, add(service("other", 9000, "tcp", "10.96.0.8")), routes("v", [PROMETHEUS_HOST], tcp=to("other"))),
+        "other_service",
+        "outbound|9000||",
+    ),
+    "TCP rule on a TLS port": (
+        both(lambda w: w.port("prometheus", name="https"), routes("v", [PROMETHEUS_HOST], tcp=to("nowhere"))),
+        "service",
+        "outbound|9090||",
+    ),
+    "destination that only DNS would complete": (
+        both(routes("v", [PROMETHEUS_HOST], http=to(f"prometheus.{NS}")), right),
+        "no_cluster",
+        "outbound|9090||",
+    ),
+    "wildcard below a more specific VirtualService": (
+        both(
+            routes("a", [f"*.{NS}.{DOMAIN}"], http=to("nowhere")),
+            routes("b", [PROMETHEUS_HOST], http=to("prometheus")),
+            right,
+        ),
+        "service",
+        "outbound|9090||",
+    ),
+    "wildcard alone": (both(routes("a", [f"*.{NS}.{DOMAIN}"], http=to("nowhere")), right), "no_cluster", "outbound"),
+    "VirtualService whose only Service is TCP there": (
+        both(
+            add(service("other", 9090, "tcp", "10.96.0.8")),
+            routes("v", [f"other.{NS}.{DOMAIN}", PROXY_HOST], http=to("prometheus")),
+        ),
+        "passthrough",
+        "PassthroughCluster",
+    ),
+    "private VirtualService before an older public one": (
+        both(
+            routes("a", [PROMETHEUS_HOST], http=to("nowhere")),
+            routes("b", [PROMETHEUS_HOST], http=to("prometheus"), exportTo=["."]),
+            right,
+        ),
+        "service",
+        "outbound|9090||",
+    ),
+    "literal short host before the Service's own short name": (
+        both(
+            routes("v", [PROXY_HOST.replace("prom-label-proxy", "prometheus"), f"prometheus.{NS}"], http=to("nowhere")),
+            rewrite(f"prometheus.{NS}"),
+        ),
+        "no_cluster",
+        "outbound",
+    ),
+    "excluded by the Sidecar resource": (
+        both(auto, add(istio("Sidecar", "s", {"egress": [{"hosts": ["*/*", f"~./{PROMETHEUS_HOST}"]}]}))),
+        "passthrough",
+        "PassthroughCluster",
+    ),
+    "not excluded by the Sidecar resource": (
+        both(auto, add(istio("Sidecar", "s", {"egress": [{"hosts": ["*/*", f"~./{PROXY_HOST}"]}]}))),
+        "service",
+        "outbound|9090||",
+    ),
+}
+
+# name: what differs from the stack, how the last hop travels
+TRANSPORTS: dict[str, tuple[Change, str]] = {
+    "port block without tls under DISABLE": (
+        rule("r", trafficPolicy={**DISABLE, "portLevelSettings": [{"port": {"number": 9090}}]}),
+        "plaintext",
+    ),
+    "port block without tls under DISABLE, headless": (
+        both(rule("r", trafficPolicy={**DISABLE, "portLevelSettings": [{"port": {"number": 9090}}]}), headless),
+        "mTLS",
+    ),
+    "workload policy DISABLE": (
+        add(istio("PeerAuthentication", "w", {"selector": {"matchLabels": SELECTOR}, "mtls": {"mode": "DISABLE"}})),
+        "plaintext",
+    ),
+    "workload policy DISABLE, headless": (
+        both(
+            add(istio("PeerAuthentication", "w", {"selector": {"matchLabels": SELECTOR}, "mtls": {"mode": "DISABLE"}})),
+            headless,
+        ),
+        "mTLS",
+    ),
+    "rule with a selector, of the client's namespace": (
+        rule(
+            "r", trafficPolicy=DISABLE, workloadSelector={"matchLabels": {"app.kubernetes.io/name": "prom-label-proxy"}}
+        ),
+        "plaintext",
+    ),
+    "exact rule for others hides the wildcard of its namespace": (
+        both(rule("a", f"*.{NS}.{DOMAIN}", trafficPolicy=DISABLE), rule("b", exportTo=["elsewhere"])),
+        "plaintext",
+    ),
+    "rules of one exportTo merge": (
+        both(rule("a", subsets=V1), rule("b", trafficPolicy=DISABLE)),
+        "plaintext",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_route(name: str) -> None:
+    change, kind, cluster = ROUTES[name]
+    route = last_hop(change).route
+    assert (route.kind, route.cluster[: len(cluster)]) == (kind, cluster), route.why
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_transport(name: str) -> None:
+    change, mode = TRANSPORTS[name]
+    transport = last_hop(both(change, right)).transport
+    assert transport.mode == mode, transport.why
+
+
+def test_a_headless_service_is_dialled_on_the_port_of_the_url() -> None:
+    hop = last_hop(both(headless, lambda world: world.port("prometheus", targetPort=9999)))
+    assert hop.dialled("10.9.1.4:9090")
+    assert not hop.dialled("10.9.1.4:9999")
+
+
+@pytest.mark.parametrize(("transport", "kind"), [("TCP", "TCP"), ("UDP", "UDP")])
+def test_a_server_handles_a_tcp_port_that_is_named_udp_as_tcp(transport: str, kind: str) -> None:
+    assert inbound.kind(objects.ServicePort("udp-x", 53, 53, None, transport)) == kind
+
+
+GET, ADMIN = {"methods": ["GET"]}, {"methods": ["GET"], "ports": ["9090"]}
+
+
+@pytest.mark.parametrize(
+    ("action", "rules", "kept"),
+    [
+        ("ALLOW", [{"to": [{"operation": GET}]}], []),
+        ("ALLOW", [{"to": [{"operation": GET}]}, {}], [("[1]", "ALLOW", True)]),
+        ("ALLOW", [], [("[0]", "ALLOW", False)]),
+        ("DENY", [{"to": [{"operation": GET}]}], [("[0]", "DENY", True)]),
+        ("DENY", [{"to": [{"operation": ADMIN}]}], [("[0]", "DENY", False)]),
+        ("AUDIT", [{"from": [{"source": {"namespaces": ["a"]}}]}], [("[0]", "LOG", False)]),
+        ("CUSTOM", [{}], []),
+    ],
+)
+def test_rules_that_a_tcp_port_keeps(action: str, rules: list[Object], kept: list[tuple[str, str, bool]]) -> None:
+    server = World().diagnose().path.hops[-1].step.server
+    found = authorization.rules_on_tcp(server, [istio("AuthorizationPolicy", "p", {"action": action, "rules": rules})])
+    prefix = f"ns[{NS}]-policy[p]-rule"
+    assert [(entry.name.removeprefix(prefix), entry.action, entry.everyone) for entry in found] == kept

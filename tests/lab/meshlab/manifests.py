@@ -21,8 +21,17 @@ THREADS = 8
 
 
 def parse(text: str) -> list[Manifest]:
-    """Return the objects in a YAML *text* of several documents; empty documents do not count."""
-    return [manifest for manifest in yaml.load_all(text, Loader=Loader) if manifest]
+    """Return the objects in a YAML *text*: those of all its documents and of its Lists; empty ones do not count."""
+    documents = [document for document in yaml.load_all(text, Loader=Loader) if document]
+    return [manifest for document in documents for manifest in _items(document)]
+
+
+def _items(document: Manifest) -> list[Manifest]:
+    # One document per file is what Ansible's linters accept; a List holds several objects in it.
+    if document.get("kind") != "List":
+        return [document]
+    items: list[Manifest] = document["items"]
+    return items
 
 
 def read(folder: Path) -> list[Manifest]:

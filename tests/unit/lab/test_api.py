@@ -98,6 +98,11 @@ def test_empty_documents_do_not_count() -> None:
     assert manifests.parse("---\n# nothing\n---\na: 1\n---\n") == [{"a": 1}]
 
 
+def test_a_list_is_its_items() -> None:
+    text = "kind: List\nitems:\n  - {kind: Pod}\n  - {kind: Service}\n---\nkind: Job\n"
+    assert [m["kind"] for m in manifests.parse(text)] == ["Pod", "Service", "Job"]
+
+
 def test_cluster_dns_is_where_the_agent_says() -> None:
     found = {m["kind"]: m for m in manifests.read(LAB / "manifests" / "system")}
     assert found["Service"]["spec"]["clusterIP"] == DNS_SERVICE_IP

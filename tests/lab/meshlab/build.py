@@ -123,9 +123,12 @@ def run(
     cache: Path,
     *,
     directory: Path | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run *command* and return its standard output; raise LabError that names the log when it fails."""
+    """Run *command* and return its standard output; raise LabError that names the log when it fails.
+
+    Without *environment* the command gets our own.
+    """
     try:
         done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:

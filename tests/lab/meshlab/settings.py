@@ -50,8 +50,12 @@ class Folders(NamedTuple):
         return self.state / "bin"
 
 
-def folders(environment: Mapping[str, str] = os.environ) -> Folders:
-    """Return the folders that *environment* selects (MESHOPS_LAB_CACHE, MESHOPS_LAB_STATE, XDG_CACHE_HOME)."""
+def folders(environment: Mapping[str, str] | None = None) -> Folders:
+    """Return the folders that *environment* selects (MESHOPS_LAB_CACHE, MESHOPS_LAB_STATE, XDG_CACHE_HOME).
+
+    Without *environment* our own selects them.
+    """
+    environment = os.environ if environment is None else environment
     cache_home = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME", "/root"), ".cache")
     cache = environment.get("MESHOPS_LAB_CACHE") or os.path.join(cache_home, "meshops-lab")
     state = environment.get("MESHOPS_LAB_STATE") or "/var/tmp/meshops-lab"

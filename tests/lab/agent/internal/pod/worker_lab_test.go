@@ -115,22 +115,22 @@ func (l *lab) log(t *testing.T, name string, previous bool) string {
 	return text.String()
 }
 
-const sidecarScript = `trap 'echo end >> /work/order; exit 0' TERM; sleep 0.2; touch /work/up; while :; do sleep 0.05; done`
+const sidecarScript = `trap 'echo end >> /shared/order; exit 0' TERM; sleep 0.2; touch /shared/up; while :; do sleep 0.05; done`
 
 func orderedPod() corev1.PodSpec {
-	work := []corev1.VolumeMount{{Name: "work", MountPath: "/work"}}
-	setup := shell("setup", "echo setup >> /work/order")
+	shared := []corev1.VolumeMount{{Name: "shared", MountPath: "/shared"}}
+	setup := shell("setup", "echo setup >> /shared/order")
 	sidecar := shell("sidecar", sidecarScript)
 	sidecar.RestartPolicy = always()
 	sidecar.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 10, ProbeHandler: corev1.ProbeHandler{
-		Exec: &corev1.ExecAction{Command: []string{"ls", "/work/up"}},
+		Exec: &corev1.ExecAction{Command: []string{"ls", "/shared/up"}},
 	}}
-	main := shell("main", `ls /work/up; echo main >> /work/order; trap 'sleep 0.3; echo main-end >> /work/order; exit 0' TERM; while :; do sleep 0.05; done`)
-	setup.VolumeMounts, sidecar.VolumeMounts, main.VolumeMounts = work, work, work
+	main := shell("main", `ls /shared/up; echo main >> /shared/order; trap 'sleep 0.3; echo main-end >> /shared/order; exit 0' TERM; while :; do sleep 0.05; done`)
+	setup.VolumeMounts, sidecar.VolumeMounts, main.VolumeMounts = shared, shared, shared
 	return corev1.PodSpec{
 		InitContainers: []corev1.Container{setup, sidecar},
 		Containers:     []corev1.Container{main},
-		Volumes:        []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+		Volumes:        []corev1.Volume{{Name: "shared", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 	}
 }
 
@@ -138,7 +138,7 @@ func TestContainersStartAndEndInOrder(t *testing.T) {
 	l := newLab(t)
 	pod := l.begin(t, orderedPod())
 	status := l.await(t, "ready", isReady)
-	if got := l.log(t, "main", false); got != "/work/up\n" {
+	if got := l.log(t, "main", false); got != "/shared/up\n" {
 		t.Errorf("main found %q: it started before the sidecar's startup probe passed", got)
 	}
 	if !strings.HasPrefix(status.PodIP, "10.29.1.") || status.Phase != corev1.PodRunning {
@@ -150,7 +150,7 @@ func TestContainersStartAndEndInOrder(t *testing.T) {
 	}
 	// A hard link survives the pod's directory.
 	kept := filepath.Join(l.config.StateDir, "order")
-	if err := os.Link(filepath.Join(found.dir, "volumes/work/order"), kept); err != nil {
+	if err := os.Link(filepath.Join(found.dir, "volumes/shared/order"), kept); err != nil {
 		t.Fatal(err)
 	}
 	deleted := pod.DeepCopy()

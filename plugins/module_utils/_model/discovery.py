@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 PROMETHEUS = "prometheus"
 PROVISIONING = "provisioning/datasources"
+GRAFANA = "Grafana's API"
 
 
 def grafana(question: Question, snapshot: Snapshot) -> Workload:
@@ -80,6 +81,11 @@ def datasource(question: Question, snapshot: Snapshot, workload: Workload) -> Da
             raise InputError(f"Grafana does not list its data sources: {answer.problem}.")
         found = _matching(question, answer, "in Grafana")
     if found is not None:
+        if found.source != GRAFANA and provisioned.problem and not question.datasource_uid:
+            raise InputError(
+                f"Data source {found.uid} was found, but whether it is the only one cannot be told: "
+                f"{provisioned.problem}. Choose one with datasource_uid."
+            )
         return found
     wanted = f"with uid {question.datasource_uid!r}" if question.datasource_uid else "of type prometheus"
     problem = f" ({provisioned.problem})" if provisioned.problem else ""
@@ -110,7 +116,7 @@ def _datasource(entry: Object) -> DataSource:
         name=objects.text(entry.get("name")),
         url=objects.text(entry.get("url")),
         query_parameters=urlencode(parameters) if isinstance(parameters, dict) else objects.text(parameters),
-        source=f"ConfigMap/{entry['configMap']}" if entry.get("configMap") else "Grafana's API",
+        source=f"ConfigMap/{entry['configMap']}" if entry.get("configMap") else GRAFANA,
         headers=tuple(
             objects.text(value) for key, value in sorted(settings.items()) if key.startswith("httpHeaderName")
         ),

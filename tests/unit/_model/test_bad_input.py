@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from world import NS, PROMETHEUS_HOST, PROXY_HOST, QUESTION, World
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import (
     InputError,
     KnownProxy,
@@ -104,6 +105,16 @@ def test_a_data_source_is_found_by_uid_in_its_config_map() -> None:
     found = world.diagnose(BY_UID).path.datasource
     assert (found.url, found.query_parameters) == (f"http://{PROXY_HOST}:8080", "namespace=x")
     assert found.source == f"ConfigMap/{NS}/grafana-datasources"
+
+
+def test_the_only_data_source_that_is_seen_is_not_the_only_one_where_a_list_was_refused() -> None:
+    world = sources(World(), {**SOURCE, "configMap": f"{NS}/grafana-datasources"})
+    seen = world.snapshot(BY_UID)
+    key = next(key for key in seen.answers() if "DataSource" in key)
+    partly = seen.extended({key: seen.answers()[key]._replace(problem="403 Forbidden: cannot list configmaps")})
+    assert diagnose(BY_UID, partly).path.datasource.uid == "tenant-x"
+    with pytest.raises(InputError, match=r"whether it is the only one cannot be told: 403 .*with datasource_uid\.$"):
+        diagnose(BY_UID._replace(datasource_uid=""), partly)
 
 
 def test_what_the_user_knows_about_a_proxy_is_believed() -> None:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import manifests
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files, manifests
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader
 
 CLUSTER_SCOPED = ("Namespace",)
@@ -70,7 +69,9 @@ class OverlaidReader:
             return Answer(self._everywhere(need))
         proposed = [manifest for manifest in self._assumptions.manifests if _concerns(need, manifest)]
         if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
-            files = (entry for entry in self._assumptions.manifests if _concerns(need._replace(kind="ConfigMap"), entry))
+            files = (
+                entry for entry in self._assumptions.manifests if _concerns(need._replace(kind="ConfigMap"), entry)
+            )
             proposed = [config_files.masked(need.kind, manifest) for manifest in files]
         return answer._replace(objects=_laid_over(answer.objects, proposed)) if proposed else answer
 

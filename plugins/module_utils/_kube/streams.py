@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.er
 T = TypeVar("T")
 
 # Seconds that both ends of a port-forward get to say goodbye.
-_GOODBYE = 0.3
+_GOODBYE = 1.0
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 
 
@@ -78,12 +78,14 @@ def port_forward(client: Client, namespace: str, pod: str, port: int, timeout: f
     """
     from kubernetes.stream import ws_client
 
-    def call(configuration: Any, url: str, headers: dict[str, str]) -> Any:
-        return ws_client.portforward_call(
+    def call(configuration: Any, url: str, headers: dict[str, str]) -> tuple[Any, set[threading.Thread]]:
+        others = _relays()
+        forward = ws_client.portforward_call(
             configuration, "GET", url, query_params=[("ports", str(port))], headers=headers
         )
+        return forward, _relays() - others
 
-    forward = _open(client, "portforward", namespace, pod, call)
+    forward, relays = _open(client, "portforward", namespace, pod, call)
     connection = _ForwardedConnection(forward.socket(port), port, timeout)
     where = f"port {port} of Pod {namespace}/{pod}"
     try:
@@ -95,7 +97,7 @@ def port_forward(client: Client, namespace: str, pod: str, port: int, timeout: f
     finally:
         connection.close()
         forward.close()
-        _release(forward)
+        _release(forward, relays)
 
 
 class _ForwardedConnection(HTTPConnection):
@@ -111,12 +113,20 @@ class _ForwardedConnection(HTTPConnection):
         self.sock = self._stream
 
 
-def _release(forward: Any) -> None:
-    """Close the socket, which the package leaves open where the other side closed first."""
+def _relays() -> set[threading.Thread]:
+    """The threads in which the package passes data on between a forwarded socket and its WebSocket."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("Kubernetes port forward proxy")}
+
+
+def _release(forward: Any, relays: set[threading.Thread]) -> None:
+    """Close the WebSocket, which the package leaves open where the other side closed first.
+
+    Only when nobody uses it any more: it says that it is not connected before it sends its own goodbye.
+    """
     deadline = time.monotonic() + _GOODBYE
-    while forward.connected and time.monotonic() < deadline:
-        time.sleep(0.005)
-    if not forward.connected:
+    for relay in relays:
+        relay.join(max(0.0, deadline - time.monotonic()))
+    if not any(relay.is_alive() for relay in relays):
         forward.websocket.shutdown()
 
 

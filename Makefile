@@ -14,7 +14,7 @@ SEED ?= 1
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test differential bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test truth-table differential bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -29,6 +29,7 @@ help:
 	@echo "make lab-down    Stop the mesh and leave nothing behind (root)"
 	@echo "make differential  Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
+	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
 	@echo "make docs        Write the page of every rule anew from the rule's own file"
@@ -57,6 +58,9 @@ lab-status: venv
 
 lab-test: venv
 	@$(PYTHON) tests/tools/lab_test.py $(SCENARIOS)
+
+truth-table: lab-up
+	@$(PYTHON) tests/tools/truth_table.py
 
 demo: lab-up
 	@$(PYTHON) tests/tools/demo.py

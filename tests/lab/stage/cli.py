@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from meshlab import mesh_config
 from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import Folders, folders
 
-from stage import crowd, query, scenario, state, world
+from stage import crowd, query, scenario, setting, state, world
 
 SHOWN = 8
 
@@ -41,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=run)
         return sub
 
-    setting = command("set", run_set, "bring a world about and wait until Grafana's answer proves it")
-    setting.add_argument("scenario", nargs="?", help="default: the stack alone, in which queries die")
+    setting_ = command("set", run_set, "bring a world about and wait until Grafana's answer proves it")
+    setting_.add_argument("scenario", nargs="?", help="default: the stack alone, in which queries die")
     asking = command("ask", run_ask, "print Grafana's answer to a query as JSON")
     asking.add_argument("--query", default="up")
     asking.add_argument("--uid", default=query.UID)
@@ -61,11 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run_set(options: argparse.Namespace, api: Api, places: Folders) -> None:
     wanted = scenario.load(options.scenario) if options.scenario else scenario.plain()
-    mesh_config.reset(api, places)
-    if wanted.mesh:
-        mesh_config.change(api, wanted.mesh)
-    world.bring_about(api, wanted.objects)
-    reply = query.wait_for(api, places, wanted.answer)
+    reply, _written = setting.bring_about(api, places, wanted)
     print(f"Grafana answers {reply.status}: {reply.body.strip()[:200]}")
 
 

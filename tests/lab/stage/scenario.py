@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,30 +26,49 @@ class Scenario(NamedTuple):
     """One world.
 
     objects: every object of the namespace, the stack's with the scenario's on top. mesh: settings of the mesh
-    configuration as ``key=value``. answer: what Grafana gives to a query in this world (see query.py).
+    configuration as ``key=value``. answer: what Grafana gives to a query in this world (see query.py). late: objects
+    that come once that answer is proven, so that connections are open from before. unready: Deployments whose pods
+    cannot start.
     """
 
     name: str
     objects: tuple[Manifest, ...]
     mesh: tuple[str, ...]
     answer: Mapping[str, Any]
+    late: tuple[Manifest, ...] = ()
+    unready: tuple[str, ...] = ()
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a scenario's data: of a folder, or of a file in the folder of a group. Raises LabError."""
+    path = SCENARIOS / f"{name}.yml" if "/" in name else folder_of(name) / "scenario.yml"
+    try:
+        data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LabError(f"There is no scenario {name} in {SCENARIOS}.") from error
+    return data
 
 
 def load(name: str) -> Scenario:
-    """Read a scenario. Raises LabError where it is not there or its edits fit nothing."""
-    folder = SCENARIOS / name
-    try:
-        data = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise LabError(f"There is no scenario {name} in {SCENARIOS}.") from error
-    world = data.get("world") or {}
-    objects = lay(manifests.read(STACK), manifests.read(folder))
+    """Read a scenario and lay it over the stack. Raises LabError where it is not there or its edits fit nothing."""
+    data = read(name)
+    world, late = data.get("world") or {}, data.get("late") or {}
+    objects = lay(manifests.read(STACK), [*manifests.read(folder_of(name)), *(world.get("objects") or [])])
+    objects = edit(objects, world.get("edits") or [])
     return Scenario(
         name=name,
-        objects=tuple(edit(objects, world.get("edits") or [])),
-        mesh=tuple(f"{key}={value}" for key, value in (world.get("mesh") or {}).items()),
-        answer=data["before"]["answer"],
+        objects=tuple(objects),
+        mesh=tuple(f"{key}={json.dumps(value)}" for key, value in (world.get("mesh") or {}).items()),
+        answer=late.get("once", data["before"]["answer"]),
+        late=(*(late.get("objects") or []), *changed(objects, late.get("edits") or [])),
+        unready=tuple(world.get("unready") or []),
     )
+
+
+def changed(objects: list[Manifest], edits: list[Mapping[str, Any]]) -> list[Manifest]:
+    """Return the objects that the edits name, edited."""
+    named = {entry["object"] for entry in edits}
+    return [manifest for manifest in edit(objects, edits) if "/".join(identity(manifest)) in named]
 
 
 def plain() -> Scenario:
@@ -101,9 +121,14 @@ def put(manifest: Manifest, pointer: str, value: Any) -> None:
 
 
 def names() -> list[str]:
-    """The names of all scenarios."""
+    """The names of the scenarios that have a folder of their own."""
     return sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yml"))
 
 
+def group(name: str) -> list[str]:
+    """The names of a group's scenarios, one file each, as ``group/scenario``."""
+    return sorted(f"{name}/{path.stem}" for path in folder_of(name).glob("*.yml"))
+
+
 def folder_of(name: str) -> Path:
-    return SCENARIOS / name
+    return SCENARIOS / name.partition("/")[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from meshlab import manifests, waiting
@@ -49,9 +49,11 @@ NATIVE = frozenset(
 FIRST = ("Namespace", "ServiceAccount", "ConfigMap", "Secret")
 
 
-def bring_about(api: Api, objects: Iterable[Manifest]) -> None:
+def bring_about(api: Api, objects: Iterable[Manifest], failing: Collection[str] = ()) -> float:
     """Make the namespace hold these objects and no others, with a new pod of the proxy, and wait until all are ready.
 
+    failing: Deployments whose pods are to have ended by themselves in place of being ready.
+    Returns when the last object was written, of the monotonic clock.
     Raises LabError where that does not happen in time, ApiError where the API server refuses an object.
     """
     wanted = [_fresh(manifest) for manifest in objects]
@@ -63,7 +65,15 @@ def bring_about(api: Api, objects: Iterable[Manifest]) -> None:
         with ThreadPoolExecutor(manifests.THREADS) as pool:
             for _done in pool.map(lambda manifest: replace(api, manifest), group):
                 continue
-    wait_until_ready(api)
+    written = time.monotonic()
+    wait_until_ready(api, failing)
+    return written
+
+
+def add(api: Api, objects: Iterable[Manifest]) -> None:
+    """Create or replace objects; no pod is replaced, so that connections stay open. Raises ApiError."""
+    for manifest in objects:
+        replace(api, manifest)
 
 
 def _fresh(manifest: Manifest) -> Manifest:
@@ -129,23 +139,38 @@ def restart_proxy(api: Api) -> None:
     wait_until_ready(api)
 
 
-def wait_until_ready(api: Api) -> None:
+def wait_until_ready(api: Api, failing: Collection[str] = ()) -> None:
     """Wait until every Deployment has rolled out and no pod of an older one is left. Raises LabError."""
     waiting.until(
-        lambda: not unready(api), "the start of all pods", PATIENCE, why=lambda: "; ".join(unready(api)), pause=0.2
+        lambda: not unready(api, failing),
+        "the start of all pods",
+        PATIENCE,
+        why=lambda: "; ".join(unready(api, failing)),
+        pause=0.2,
     )
 
 
-def unready(api: Api) -> list[str]:
-    """What is not ready yet, as sentences."""
+def unready(api: Api, failing: Collection[str] = ()) -> list[str]:
+    """What is not as it should be yet, as sentences."""
     found = []
     expected = 0
     for deployment in api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")["items"]:
-        replicas, status = deployment["spec"]["replicas"], deployment.get("status", {})
+        name, replicas, status = deployment["metadata"]["name"], deployment["spec"]["replicas"], deployment["status"]
         expected += replicas
         current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-        if not current or counts != [replicas] * 3:
-            found.append(f"Deployment {deployment['metadata']['name']} has not rolled out")
+        counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")]
+        if not current or counts != [replicas, replicas, 0 if name in failing else replicas]:
+            found.append(f"Deployment {name} has not rolled out")
     pods = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    found += [f"no pod of {name} has ended" for name in failing if not _ended(pods, name)]
     return found if found or len(pods) == expected else [f"{len(pods)} pods are there, {expected} are wanted"]
+
+
+def _ended(pods: Iterable[Manifest], deployment: str) -> bool:
+    """Whether a container of the Deployment's pods has ended and was started again."""
+    return any(
+        container.get("restartCount")
+        for pod in pods
+        if pod["metadata"]["name"].startswith(f"{deployment}-")
+        for container in pod["status"].get("containerStatuses", [])
+    )

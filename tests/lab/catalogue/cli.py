@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the catalogue of worlds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from meshlab.api import Api
+from meshlab.errors import LabError
+from meshlab.settings import folders
+from stage import scenario
+
+from catalogue import run, table
+
+GROUP = "catalogue"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0 as expected, 1 not."""
+    options = parser().parse_args(arguments)
+    try:
+        result: int = options.command(options)
+    except LabError as error:
+        print(f"catalogue: {error}", file=sys.stderr)
+        return 1
+    return result
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="catalogue", description="Worlds that are only judged, one after the other.")
+    commands = result.add_subparsers(required=True, metavar="command")
+    judging = commands.add_parser("judge", help="bring each world about and compare its diagnosis, live and offline")
+    judging.add_argument("names", nargs="*", metavar="world", help="default: all")
+    judging.add_argument("--snapshots", type=Path, help="keep the snapshots in this folder")
+    judging.set_defaults(command=run_judge)
+    writing = commands.add_parser("table", help="measure every world that has a row number and write the truth table")
+    writing.set_defaults(command=run_table)
+    return result
+
+
+def run_table(_options: argparse.Namespace) -> int:
+    places = folders()
+    table.write(Api(places), places)
+    return 0
+
+
+def run_judge(options: argparse.Namespace) -> int:
+    names = [f"{GROUP}/{name}" for name in options.names] or scenario.group(GROUP)
+    places = folders()
+    with tempfile.TemporaryDirectory() as temporary:
+        snapshots = options.snapshots or Path(temporary)
+        snapshots.mkdir(parents=True, exist_ok=True)
+        return 1 if run.run(Api(places), places, names, snapshots) else 0

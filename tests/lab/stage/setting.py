@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scenario's whole world: the mesh's settings, the namespace, and what comes late."""
+
+from __future__ import annotations
+
+import time
+
+from meshlab import mesh_config
+from meshlab.api import Api
+from meshlab.settings import Folders
+
+from stage import query, world
+from stage.scenario import Scenario
+
+
+def bring_about(api: Api, places: Folders, wanted: Scenario) -> tuple[query.Reply, float]:
+    """Bring a scenario's world about.
+
+    Returns the answer that proves it, from before anything came late, and when the last object was written (of the
+    monotonic clock). Raises LabError.
+    """
+    mesh_config.reset(api, places)
+    if wanted.mesh:
+        mesh_config.change(api, wanted.mesh)
+    written = world.bring_about(api, wanted.objects, wanted.unready)
+    reply = query.wait_for(api, places, wanted.answer)
+    if wanted.late:
+        world.add(api, wanted.late)
+        written = time.monotonic()
+    return reply, written

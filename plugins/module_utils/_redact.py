@@ -27,9 +27,7 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{MASK}"),
     # --api-key=value, token: value, "password":"value", ?access_token=value; a flag that names a file is not one
     (
-        re.compile(
-            rf"(?i)((?:^|[\s?&,{{\"'-])(?:[\w.]+[-_.])*{_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s&\"',}}]+"
-        ),
+        re.compile(rf"(?i)(?:^|(?<=[\s?&,{{\"'_.-]))({_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s&\"',}}]+"),
         rf"\1{MASK}",
     ),
     # Grafana's service account tokens, and JSON Web Tokens
@@ -37,9 +35,10 @@ _PATTERNS = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), MASK),
 )
 # `password foo`, `set_header X-Api-Key "foo"`: configuration files separate by blanks. What ends a statement stays.
-_BLANK_SEPARATED = re.compile(
-    rf"(?i)(?<![\w.-])([\w.-]*{_SECRET_WORD}[\w.-]*)([\"']?[ \t]+[\"']?)(?!\*\*\*|[=:])[^\s;\"'{{}}]+"
-)
+_NAMED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?[ \t]+[\"']?(?!\*\*\*|[=:])(?=[^\s;\"'{}])")
+_VALUE = re.compile(r"[^\s;\"'{}]+")
+# proxy_pass and its like (nginx), ProxyPass and ProxyPassReverse (httpd) name where a request goes.
+_DIRECTIVE = re.compile(r"(?i)(?:proxy|fastcgi|grpc|uwsgi|scgi|memcached)_?pass(?:reverse|match|_\w+)?")
 # A ConfigMap holds at most 1 MiB.
 _LONGEST_FILE = 1024 * 1024
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -106,9 +105,19 @@ def environment(entries: list[Any]) -> list[Any]:
 
 def configuration(value: str) -> str:
     """A configuration file of unknown syntax with what looks like a secret masked; its structure stays readable."""
-    return _BLANK_SEPARATED.sub(
-        lambda found: f"{found[1]}{found[2]}{MASK}" if secret_name(found[1]) else found[0], text(value, _LONGEST_FILE)
-    )
+    value = text(value, _LONGEST_FILE)
+    parts = []
+    position = 0
+    for named in _NAMED.finditer(value):
+        if named.start() >= position and _holds_secret(named[1]):
+            parts += [value[position : named.end()], MASK]
+            secret = _VALUE.match(value, named.end())
+            position = secret.end() if secret else named.end()
+    return "".join([*parts, value[position:]])
+
+
+def _holds_secret(name: str) -> bool:
+    return secret_name(name) and not _DIRECTIVE.fullmatch(name)
 
 
 def document(value: Any) -> Any:

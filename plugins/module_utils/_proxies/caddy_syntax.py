@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 MAX_DEPTH = 32
-_VARIABLE = re.compile(r"\{\$(\w+)(?::([^}\n]*))?\}")
+_VARIABLE = re.compile(r"\{\$(\w+)(?::([^}\n]{0,200}))?\}")
 _TOKEN = re.compile(
     r"""
     (?P<newline>\n) | (?P<space>[^\S\n]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<heredoc><<\w+)

@@ -112,7 +112,7 @@ def _host(chain: Chain, target: Target, place: str) -> str:
 
 def _target(written: str, chain: Chain, place: str) -> Target:
     found = _TARGET.fullmatch(written)
-    if found is None:
+    if found is None or found[2].startswith("unix:"):
         raise FileError(f"{place} has proxy_pass {written!r}, which is not followed")
     scheme, authority = found[1], found[2].lower()
     block = next(

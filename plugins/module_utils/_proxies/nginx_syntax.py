@@ -59,6 +59,8 @@ def parse(text: str, place: str) -> tuple[Directive, ...]:
             if words:
                 found.append(Directive(words[0], tuple(words[1:]), None, place))
             words = []
+        elif token[0] == "{" and words and words[0].endswith("_by_lua_block"):
+            raise SyntaxProblemError(f"it has {words[0]}, which is not followed")
         elif token[0] == "{":
             if len(stack) == MAX_DEPTH:
                 raise SyntaxProblemError(f"blocks are nested more than {MAX_DEPTH} deep")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# Of a line, and of an array over several lines. Longer ones are not understood.
+LONGEST = 2048
 _KEY = r"[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*'"
 _STRING = re.compile(r"\"((?:[^\"\\\n]|\\.)*)\"|'([^'\n]*)'")
 _TABLE = re.compile(rf"\[\s*((?:{_KEY})(?:\s*\.\s*(?:{_KEY}))*)\s*\]$")
@@ -30,25 +32,25 @@ def parse(text: str) -> Settings:
     values: dict[str, str | list[str]] = {}
     table = unknown = ""
     for line in _statements(text):
-        header = _TABLE.match(line)
-        assignment = _ASSIGNMENT.match(line)
+        header = _TABLE.match(line) if len(line) <= LONGEST else None
+        assignment = _ASSIGNMENT.match(line) if len(line) <= LONGEST else None
         if header:
             table = f"{_dotted(header[1])}."
         elif assignment and not line.startswith("["):
             values[f"{table}{_dotted(assignment[1])}"] = _value(assignment[2])
         else:
-            unknown = unknown or line
+            unknown = unknown or line[:80]
     return Settings(values, unknown)
 
 
 def _statements(text: str) -> list[str]:
-    """Lines without comments; the lines of an array are joined."""
+    """Lines without comments; the lines of an array are joined. What is too long is left as it is."""
     statements: list[str] = []
     depth = 0
     for line in text.splitlines():
-        bare = _without_comment(line).strip()
-        outside = _STRING.sub("", bare)
-        if depth and statements:
+        bare = _without_comment(line).strip() if len(line) <= LONGEST else line
+        outside = _STRING.sub("", bare) if len(line) <= LONGEST else ""
+        if depth and len(statements[-1]) <= LONGEST:
             statements[-1] += f" {bare}"
         elif bare:
             statements.append(bare)
@@ -59,9 +61,9 @@ def _statements(text: str) -> list[str]:
 
 def _without_comment(line: str) -> str:
     strings = [(found.start(), found.end()) for found in _STRING.finditer(line)]
-    for position, char in enumerate(line):
-        if char == "#" and not any(start <= position < end for start, end in strings):
-            return line[:position]
+    for found in re.finditer("#", line):
+        if not any(start <= found.start() < end for start, end in strings):
+            return line[: found.start()]
     return line
 
 

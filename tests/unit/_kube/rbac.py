@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ FILES = Path(__file__).resolve().parents[3] / "playbooks" / "files" / "rbac"
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
+@cache
 def manifests(file: str) -> list[Object]:
+    """The objects in a file; not to be changed."""
     found: list[Object] = yaml.safe_load((FILES / file).read_text(encoding="utf-8"))["items"]
     return found
 

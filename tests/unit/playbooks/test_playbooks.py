@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ NAMES = ("diagnose", "remediate", "rollback", "runbook", "verify")
 OTHERS = {"default", "omit", "bool", "not", "lookup", "playbook_dir", "from_yaml", "file", "localhost"}
 
 
+@cache
 def options(name: str) -> dict[str, Any]:
     meta = yaml.safe_load((PLAYBOOKS / f"{name}.meta.yml").read_text(encoding="utf-8"))
     found: dict[str, Any] = meta["argument_specs"][name]["options"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ PATH = ("grafana_namespace", "grafana_name", "grafana_kind", "datasource_url", "
 MODULES = ROOT / "plugins" / "modules"
 
 
+@cache
 def options(role: str) -> dict[str, Any]:
     specs = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
     found: dict[str, Any] = specs["argument_specs"]["main"]["options"]
@@ -30,6 +32,7 @@ def tasks(role: str) -> Iterator[dict[str, Any]]:
         yield from yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+@cache
 def module_options(module: str) -> dict[str, Any]:
     """The options that a module documents, with those of the query path."""
     text = (MODULES / f"{module}.py").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
     Snapshot,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files
 
 Object = dict[str, Any]
 NS = "monitoring"
@@ -97,6 +98,8 @@ class World:
         ]
         self.mesh: Object = {}
         self.logs: dict[str, str] = {}
+        # What each pod's Envoy runs on, as _model.envoy_plain makes it; the others cannot be asked.
+        self.envoys: dict[str, Object] = {}
         self.usage: Answer = Answer(text=USAGE)
         self.refused: dict[str, str] = {}
         self.datasources: list[Object] = []
@@ -139,12 +142,18 @@ class World:
             return Answer(problem=self.refused[need.kind])
         if need.verb == "help":
             return self.usage
+        if need.verb == "envoy":
+            found = self.envoys.get(need.name)
+            return Answer((found,)) if found else Answer(problem="exec is forbidden")
         if need.verb == "log":
             return Answer(text=self.logs.get(need.name, ""))
         if need.kind == "MeshConfig":
             return Answer(objects=({"metadata": {"name": need.name}, "mesh": self.mesh},))
         if need.kind == "DataSource":
             return Answer(objects=tuple(self.datasources))
+        if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
+            found = (o for o in self.objects if self._asked_for(o, need._replace(kind="ConfigMap")))
+            return Answer(objects=tuple(config_files.masked(need.kind, config_map) for config_map in found))
         return Answer(objects=tuple(o for o in self.objects if self._asked_for(o, need)))
 
     def _asked_for(self, candidate: Object, need: Need) -> bool:

@@ -107,7 +107,7 @@ def _met(config: Mesh, step: Step, host: str, view: View, pod: Pod | None) -> Ro
     version = step.client_relay.http_version if step.client_relay else HTTP_1_1
     if version == HTTP_1_0:
         return _default_chain(config, step, host, view, taken)
-    if not version:
+    if not version and taken.owner is None:
         why = f"which version of HTTP {step.client} speaks cannot be told, and HTTP/1.0 takes another way"
         return Route(UNKNOWN, taken.listener, "", "", host, why)
     egress = route_table(view)
@@ -115,7 +115,12 @@ def _met(config: Mesh, step: Step, host: str, view: View, pod: Pod | None) -> Ro
         why = f"{view.scope.source} gives listener {taken.listener} a route table without virtual hosts"
         return Route(UNKNOWN, taken.listener, "", "", host, why)
     if taken.owner is not None:
-        return _sniffed(config, step, host, view, taken, taken.owner, egress)
+        found = _sniffed(config, step, host, view, taken, taken.owner, egress)
+        other = _tcp(config, step, host, view, taken, taken.owner)
+        if not version and other.cluster != found.cluster:
+            why = f"which version of HTTP {step.client} speaks cannot be told, and {found.source} routes it by that"
+            return found._replace(kind=UNKNOWN, cluster="", why=why)
+        return found
     entry = virtual_host.service_entry(config, step.client, view.port, host)
     if entry:
         return Route(UNKNOWN, taken.listener, "", "", host, f"{entry} defines Host {host!r} on port {view.port}")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ansible_collections.meshops.istio_remediation.plugins.module_utils import _redact
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
@@ -32,6 +34,15 @@ def decoded(config_map: Object) -> Object:
         except documents.DocumentError as error:
             problems[key] = _redact.text(str(error))
     return {**_named(config_map), "documents": found, "problems": problems}
+
+
+def laid_over(existing: Sequence[Object], proposed: Object) -> Object:
+    """A ConfigMap as it is (or is not) there, with the keys of another in place of its own."""
+    merged = dict(proposed)
+    for field in ("data", "documents", "problems"):
+        if field in proposed:
+            merged[field] = {**(objects.mapping(existing[0].get(field)) if existing else {}), **proposed[field]}
+    return merged
 
 
 def _named(config_map: Object) -> Object:

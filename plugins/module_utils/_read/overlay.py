@@ -67,13 +67,19 @@ class OverlaidReader:
             return answer._replace(objects=tuple(_with_settings(obj, self._assumptions.mesh) for obj in answer.objects))
         if need.kind == "PeerAuthentication" and self._assumptions.peer_authentication:
             return Answer(self._everywhere(need))
-        proposed = [manifest for manifest in self._assumptions.manifests if _concerns(need, manifest)]
         if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
-            files = (
-                entry for entry in self._assumptions.manifests if _concerns(need._replace(kind="ConfigMap"), entry)
-            )
-            proposed = [config_files.masked(need.kind, manifest) for manifest in files]
+            return self._config_file(need, answer)
+        proposed = [manifest for manifest in self._assumptions.manifests if _concerns(need, manifest)]
         return answer._replace(objects=_laid_over(answer.objects, proposed)) if proposed else answer
+
+    def _config_file(self, need: Need, answer: Answer) -> Answer:
+        """A file in a ConfigMap is replaced as a whole."""
+        asked = need._replace(kind=config_files.TEXTS)
+        for manifest in self._assumptions.manifests:
+            if _concerns(asked, manifest):
+                proposed = config_files.masked(need.kind, manifest)
+                answer = answer._replace(objects=(config_files.laid_over(answer.objects, proposed),))
+        return answer
 
     def _everywhere(self, need: Need) -> tuple[Object, ...]:
         """One policy for the whole mesh in place of all that there are."""

@@ -122,6 +122,15 @@ def test_broken_mesh_settings_are_a_problem(server: ApiServer, reader: LiveReade
     assert why in answer.problem
 
 
+def test_a_file_in_a_config_map_comes_as_text_or_decoded(server: ApiServer, reader: LiveReader) -> None:
+    server.add("ConfigMap", "monitoring", "web", data={"c.yaml": f"token: {CANARY}\nurl: http://p\n"})
+    [text] = reader.read(Need("get", "ConfigMap", "monitoring", "web")).objects
+    [decoded] = reader.read(Need("get", "ConfigDocuments", "monitoring", "web")).objects
+    assert text["data"] == {"c.yaml": "token: ***\nurl: http://p\n"}
+    assert decoded["documents"] == {"c.yaml": {"token": "***", "url": "http://p"}}
+    assert reader.read(Need("get", "ConfigMap", "monitoring", "none")) == Answer()
+
+
 def provisioning(uid: str, **fields: object) -> str:
     source = {"uid": uid, "name": uid, "type": "prometheus", "url": "http://p:8080", **fields}
     return json.dumps({"apiVersion": 1, "datasources": [source]})

@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     MTLS,
     NO_CLUSTER,
     OTHER_SERVICE,
+    PASSTHROUGH,
     PLAINTEXT,
     TLS,
     UNKNOWN,
@@ -24,6 +25,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     DISABLE,
     STRICT,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.protocol import TCP
 
 OK, FAILS, EXPOSED, UNTOLD = "ok", "fails", "exposed", "unknown"
 
@@ -45,9 +47,9 @@ def under(hop: Hop, mode: str | None) -> Outcome:
     kind = hop.route.kind
     if kind == UNKNOWN:
         return Outcome(UNTOLD, hop.route.why)
-    if kind == BLOCKED and hop.route.default_chain:
+    if kind == BLOCKED and hop.route.cluster:
         return Outcome(
-            FAILS, "the client's own sidecar closes the connection (BlackHoleCluster); the proxy answers 502"
+            FAILS, f"the client's own sidecar closes the connection ({hop.route.cluster}); the user sees 502"
         )
     if kind == BLOCKED:
         return Outcome(FAILS, "the client's own sidecar answers 502 (block_all); nothing reaches the server")
@@ -55,7 +57,14 @@ def under(hop: Hop, mode: str | None) -> Outcome:
         return Outcome(FAILS, "503 NC: the route leads to a cluster that does not exist")
     if kind in (OTHER_SERVICE, DYNAMIC_DNS):
         return Outcome(FAILS, "the request goes to another server than the one it is meant for")
-    return _transported(hop.transport.mode, mode, "the proxy's 502" if hop.route.default_chain else "503")
+    return _transported(hop.transport.mode, mode, _what_is_seen(hop))
+
+
+def _what_is_seen(hop: Hop) -> str:
+    """Where the client's sidecar handles HTTP it answers itself; a TCP connection that it carries breaks off."""
+    carried = hop.route.default_chain or hop.protocol.kind == TCP or hop.step.client.mesh != "sidecar"
+    unlisted = hop.route.kind == PASSTHROUGH and not hop.route.name
+    return "502" if carried or unlisted else "503"
 
 
 def _transported(transport: str, mode: str | None, seen: str) -> Outcome:

@@ -20,7 +20,8 @@ RULE = Rule(
         "PassthroughCluster in plaintext, and a STRICT server resets it."
     ),
     evidence=(
-        "Client sidecar: cluster PassthroughCluster and the right Host. Server sidecar: `0 NR filter_chain_not_found`."
+        "Client sidecar: a TCP line, `0 … PassthroughCluster`, without authority and route, though the Host is right. "
+        "The proxy answers 502. Server sidecar: `0 NR filter_chain_not_found`."
     ),
     fix="Add the Service to `egress.hosts` of that Sidecar resource.",
     source="istio/istio release-1.31 pilot/pkg/model/sidecar.go:590-619.",

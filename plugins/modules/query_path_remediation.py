@@ -18,7 +18,7 @@ description:
   - With O(state=reverted), restores what stood before the newest run for this Grafana. What someone else changed since
     is not overwritten but reported.
   - What is changed is recorded in a ConfigMap before the first write, so that a run that was cut off can be taken back
-    too.
+    too. A Lease keeps two runs from changing the same path at the same time; one whose holder died expires in a minute.
   - Asks the API server first, in check mode too, whether it holds every right that the run needs, those for taking it
     back included, and names all that are missing. C(docs/access.md) says how to grant them.
   - Effects that take something away from others, such as a policy that changes its meaning, need explicit consent.
@@ -40,9 +40,8 @@ options:
     choices: [auto, host_rewrite, route_alias, service_protocol, destination_rule]
     default: auto
   protocol:
-    description:
-      - What O(strategy=service_protocol) declares. V(auto) is a value that Istio does not know, so that the protocol is
-        detected; V(tcp) takes HTTP away from all clients of the port.
+    description: What O(strategy=service_protocol) declares. V(auto) is a value that Istio does not know, so that the
+      protocol is detected; V(tcp) takes HTTP away from all clients of the port.
     type: str
     choices: [auto, tcp]
     default: auto
@@ -62,10 +61,6 @@ options:
         C(networking.istio.io/service-protocol), which Istio does not read, for tools that look for it.
     type: bool
     default: false
-  journal_namespace:
-    description:
-      - Namespace of the ConfigMap in which the changes are recorded. By default O(grafana_namespace).
-    type: str
   run:
     description:
       - Name of the run to take back, as RV(run) says. By default the newest one. Only with O(state=reverted).
@@ -78,6 +73,8 @@ options:
 extends_documentation_fragment:
   - meshops.istio_remediation.auth
   - meshops.istio_remediation.query_path
+  - meshops.istio_remediation.cluster
+  - meshops.istio_remediation.journal
   - meshops.istio_remediation.attributes
   - meshops.istio_remediation.attributes.action_group
 attributes:
@@ -94,6 +91,7 @@ attributes:
 seealso:
   - module: meshops.istio_remediation.query_path_info
   - module: meshops.istio_remediation.query_path_probe
+  - module: meshops.istio_remediation.query_path_remediation_info
 """
 
 EXAMPLES = r"""
@@ -189,10 +187,16 @@ restored:
   type: list
   elements: str
 left:
-  description: What could not be taken back, as sentences.
+  description:
+    - What could not be taken back, as sentences. Where someone else changed an object since, they say for each of our
+      fields what stood there before, what we wrote, and what stands there now.
   returned: with O(state=reverted), or when a change failed
   type: list
   elements: str
+cluster_uid:
+  description: Uid of the namespace C(kube-system), for O(expect_cluster_uid); empty where it may not be read.
+  returned: success
+  type: str
 api:
   description: Number of requests and size of their answers.
   returned: success
@@ -206,7 +210,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils import _
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 
 STRATEGIES = ["auto", "host_rewrite", "route_alias", "service_protocol", "destination_rule"]
@@ -221,6 +225,7 @@ OPTIONS: _module.Spec = {
     "journal_namespace": {"type": "str"},
     "run": {"type": "str"},
     "wait_timeout": {"type": "int", "default": 120},
+    "expect_cluster_uid": {"type": "str"},
 }
 
 
@@ -228,32 +233,36 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Cure or take back; the sentence of a refusal goes through FailError."""
     if module.params["run"] and module.params["state"] != "reverted":
         raise _module.FailError("run names what to take back; it needs state: reverted.", {})
-    done = _apply(module, client) if module.params["state"] == "applied" else _revert(module, client)
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
+
+    do = _apply if module.params["state"] == "applied" else _revert
+    done = do(module, client, Access(client))
     return {**done, "api": _module.api_usage(client)}
 
 
-def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
+def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, Any]:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
         executor,
         journal,
         push,
         rights,
+        run,
         summary,
     )
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import choice
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_diagnose
 
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
-    access = Access(client)
     access.require(to_diagnose(_module.question(params)))
+    cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
     result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}
-    result |= {"strategy": "", "protocol": "", "plan_hash": ""}
+    result |= {"strategy": "", "protocol": "", "plan_hash": "", "cluster_uid": cluster_uid}
     if verdict.status == "healthy":
         return {**result, "msg": f"Nothing to cure: {verdict.summary}"}
     if verdict.status == "inconclusive":
@@ -279,57 +288,54 @@ def _apply(module: AnsibleModule, client: Client) -> dict[str, Any]:
     plan = (remedy.strategy, remedy.protocol, remedy.hash)
     sidecars = " ".join(push.sidecars(diagnosis.path))
     facts = journal.Facts(diagnosis.question.path_id, str(diagnosis.path.grafana), *plan, sidecars)
-    journal.rehearse(client, namespace, facts, remedy.changes)
     try:
-        executor.dry_run(client, remedy.changes)
         if module.check_mode:
+            run.rehearse(client, namespace, facts, remedy.changes)
             return {**result, "msg": f"Would apply {choice.name(remedy)}: {remedy.reason}"}
-        record = journal.begin(client, namespace, facts, remedy.changes)
-        result["run"] = record.name
-        executor.execute(client, record, params["wait_timeout"])
+        result["run"] = run.carry_out(client, namespace, facts, remedy.changes, params["wait_timeout"])
     except executor.ApplyError as error:
-        failed = {**result, "changed": bool(error.left), "restored": list(error.undone), "left": list(error.left)}
+        failed = {**result, "run": error.run, "changed": bool(error.left)}
+        failed |= {"restored": list(error.undone), "left": list(error.left)}
         raise _module.FailError(f"{choice.name(remedy)} failed: {error}", failed) from error
     return {**result, "msg": f"Applied {choice.name(remedy)}: {remedy.reason}"}
 
 
-def _revert(module: AnsibleModule, client: Client) -> dict[str, Any]:
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
-        journal,
-        reverter,
-        rights,
-        summary,
-    )
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
+def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, Any]:
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import rights, run, summary
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
 
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
-    access = Access(client)
     access.require(rights.to_find_journals(namespace))
+    cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     path_id = _module.question(params).path_id
-    record: Journal | None = (
-        journal.load(client, namespace, params["run"], path_id)
+    record = (
+        find.load(client, namespace, params["run"], path_id)
         if params["run"]
-        else journal.newest(client, namespace, path_id)
+        else find.newest(client, namespace, path_id)
     )
     result: dict[str, Any] = {"run": "", "changes": [], "restored": [], "left": [], "strategy": "", "protocol": ""}
+    result |= {"cluster_uid": cluster_uid}
     if record is None or not record.open:
         return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
     access.require(rights.to_revert((entry.change for entry in record.entries), namespace))
-    possible, left = reverter.rehearse(client, record)
+    notes: tuple[str, ...] = ()
+    if module.check_mode:
+        possible, left = run.rehearse_taking_back(client, record)
+        restored = [str(change.target) for change in possible]
+        changed = bool(possible)
+    else:
+        possible, done = run.take_back(client, record, params["wait_timeout"])
+        restored, left, notes, changed = list(done.restored), list(done.left), done.notes, bool(done.written)
     backwards = [summary.backwards(change) for change in possible]
-    result |= {"changed": bool(possible), "changes": [summary.plain(change) for change in backwards], "left": left}
+    result |= {"changed": changed, "changes": [summary.plain(change) for change in backwards]}
+    result |= {"restored": restored, "left": left}
     if module._diff:
         result["diff"] = [summary.diff(change) for change in backwards]
-    restored = [str(change.target) for change in possible]
-    if not module.check_mode:
-        done = reverter.revert(client, record, params["wait_timeout"])
-        restored, left = list(done.restored), list(done.left)
-        result |= {"changed": bool(restored), "left": left}
-    result["restored"] = restored
-    if left:
-        raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join(left)}", result)
+    if left or notes:
+        raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join([*left, *notes])}", result)
     verb = "Would restore" if module.check_mode else "Restored"
     listed = ", ".join(restored) or "it stands as before already"
     return {**result, "msg": f"{verb} what stood before run {record.name}: {listed}."}

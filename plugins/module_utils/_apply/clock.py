@@ -16,3 +16,17 @@ class Clock(NamedTuple):
 
 
 REAL_CLOCK = Clock()
+
+
+def no_duty() -> None:
+    """What is to be done before every write and while waiting, where nothing is."""
+
+
+def with_duty(clock: Clock, duty: Callable[[], None]) -> Clock:
+    """A clock on which waiting does not keep anyone from a duty."""
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        duty()
+
+    return Clock(clock.now, sleep)

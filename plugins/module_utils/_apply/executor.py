@@ -6,20 +6,26 @@ What goes wrong on the way is taken back in reverse order. Nothing here decides 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, state
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import (
+    REAL_CLOCK,
+    Clock,
+    no_duty,
+    with_duty,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.effects import Effects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.lease import LostError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
     ApiError,
     ConflictError,
     InvalidError,
     KubeError,
-    UnreachableError,
+    may_have_been_done,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
@@ -31,13 +37,20 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 
 
 class ApplyError(KubeError):
-    """The plan was not carried out. undone: what was taken back; left: what was not, and why, as sentences."""
+    """The plan was not carried out. undone: what was taken back; left: what was not, and why, as sentences.
 
-    def __init__(self, message: str, undone: Sequence[str] = (), left: Sequence[str] = ()) -> None:
-        self.undone, self.left = tuple(undone), tuple(left)
+    notes: what else went wrong, such as a journal that could not be written to its end. run: the journal's name.
+    """
+
+    run = ""
+
+    def __init__(
+        self, message: str, undone: Sequence[str] = (), left: Sequence[str] = (), notes: Sequence[str] = ()
+    ) -> None:
+        self.undone, self.left, self.notes = tuple(undone), tuple(left), tuple(notes)
         tail = f" Taken back: {', '.join(undone)}." if undone else " Nothing was changed." if not left else ""
         rest = f" Not taken back: {' '.join(left)}" if left else ""
-        super().__init__(f"{message}{tail}{rest}")
+        super().__init__(" ".join([f"{message}{tail}{rest}", *notes]))
 
 
 def dry_run(client: Client, changes: Sequence[Change]) -> list[Object]:
@@ -64,29 +77,40 @@ def dry_run(client: Client, changes: Sequence[Change]) -> list[Object]:
     return results
 
 
-def execute(client: Client, journal: Journal, timeout: float, clock: Clock = REAL_CLOCK) -> None:
+def execute(
+    client: Client,
+    journal: Journal,
+    timeout: float,
+    clock: Clock = REAL_CLOCK,
+    keep: Callable[[], None] = no_duty,
+) -> None:
     """Write the changes of a journal and wait for their effects; on any failure take back what was written.
 
-    timeout: seconds for all effects together. Raises ApplyError.
+    timeout: seconds for all effects together. keep: `Lease.keep` of the path. Raises ApplyError.
     """
-    effects = Effects(client, journal, timeout, clock)
+    effects = Effects(client, journal, timeout, with_duty(clock, keep))
     try:
         for index, entry in enumerate(journal.entries):
-            journal.mark(index, journals.WRITING)
+            keep()
+            journal.mark(index, record.WRITING)
             effects.about_to_write(index)
             try:
                 written = _write_surely(client, entry.change)
             except ApiError as error:
                 if error.status < 500:
                     # Refused for certain: there is nothing of this change to take back.
-                    journal.mark(index, journals.PENDING)
+                    journal.mark(index, record.PENDING)
                 raise
-            journal.mark(index, journals.APPLIED, objects.text(objects.metadata(written).get("uid")))
+            journal.mark(index, record.APPLIED, objects.text(objects.metadata(written).get("uid")))
             effects.wait_for(index)
-        journal.finish(journals.APPLIED)
+        journal.finish(record.APPLIED)
+    except LostError as error:
+        # Whoever holds the path now may be at work on it: it is left as it is, and the journal stays open.
+        left = [f"{entry.change.target}." for entry in journal.entries if entry.state == record.APPLIED]
+        raise ApplyError(str(error), left=left) from error
     except KubeError as error:
-        undone = reverter.revert(client, journal, timeout, clock, note=str(error))
-        raise ApplyError(str(error), undone.restored, undone.left) from error
+        undone = reverter.revert(client, journal, timeout, clock, keep, note=str(error))
+        raise ApplyError(str(error), undone.restored, undone.left, undone.notes) from error
 
 
 def _write(client: Client, change: Change, dry: bool = False) -> Object:
@@ -100,21 +124,17 @@ def _write(client: Client, change: Change, dry: bool = False) -> Object:
 
 
 def _write_surely(client: Client, change: Change) -> Object:
-    """Write, and where the answer was lost look whether the write was done all the same."""
+    """Write, and where it is unclear whether it was done look at the object before the one further try."""
     try:
-        try:
-            return _write(client, change)
-        except ConflictError:
-            if change.action == CREATE:
-                raise
-            # Someone wrote to the object at the same moment. The patch tests what it replaces, so it may go again.
-            return _write(client, change)
-    except UnreachableError as error:
-        if not error.sent:
+        return _write(client, change)
+    except KubeError as error:
+        # A conflict: someone wrote to the object at the same moment. The patch tests what it replaces.
+        conflict = isinstance(error, ConflictError) and change.action != CREATE
+        if not conflict and not may_have_been_done(error):
             raise
-        found = exists(client, change.target.kind, change.target.namespace, change.target.name)
-        if found is not None and change.action != DELETE and state.holds_after(found, change):
-            return found
-        if found is None and change.action == DELETE:
-            return {}
-        raise
+    found = exists(client, change.target.kind, change.target.namespace, change.target.name)
+    if found is not None and change.action != DELETE and state.holds_after(found, change):
+        return found
+    if found is None and change.action == DELETE:
+        return {}
+    return _write(client, change)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was changed, in the cluster itself: one ConfigMap per run, written before the first change and after each.
+"""Writes what is changed into the cluster itself: one ConfigMap per run, before the first change and after each.
 
 Whoever finds the cluster after a killed run finds there what stood before, what was written and how far it came.
 """
@@ -7,36 +7,28 @@ Whoever finds the cluster after a killed run finds there what stood before, what
 from __future__ import annotations
 
 import getpass
-import json
 import platform
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import (
+    JOURNAL_LABEL,
+    PATH_LABEL,
+    STARTED,
+    Entry,
+    Record,
+    dump,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import FIELD_MANAGER, Client
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ConflictError, NotFoundError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change, Target
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 
-JOURNAL_LABEL = "istio-remediation.meshops/journal"
-PATH_LABEL = "istio-remediation.meshops/path"
-
-# States of a run, and of a change in it.
-STARTED, APPLIED, REVERTED, FAILED = "started", "applied", "reverted", "failed"
-PENDING, WRITING = "pending", "writing"
-
-
-class JournalError(KubeError):
-    """A journal cannot be read, or is not there."""
-
-
-class Entry(NamedTuple):
-    """One change of a run. state: pending, writing (outcome unknown), applied or reverted. uid: of what was created."""
-
-    change: Change
-    state: str = PENDING
-    uid: str = ""
+# Closed runs that are kept of each path; open ones are kept whatever their number.
+KEPT = 20
 
 
 class Facts(NamedTuple):
@@ -56,33 +48,20 @@ class Facts(NamedTuple):
 
 
 class Journal:
-    """The record of one run; every `mark` is written through to the cluster."""
+    """A record that is being written; every `mark` goes through to the cluster."""
 
-    def __init__(self, client: Client, config_map: Object) -> None:
-        """Take an existing ConfigMap as a journal. Raises JournalError where it is none."""
-        self._client = client
-        self._uid = config_map["metadata"].get("uid", "")
-        self.namespace = config_map["metadata"]["namespace"]
-        self.name = config_map["metadata"]["name"]
-        self.data: dict[str, str] = dict(config_map.get("data") or {})
-        try:
-            self.entries = [_entry(item) for item in json.loads(self.data["changes"])]
-            self.state = self.data["state"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise JournalError(
-                f"ConfigMap {self.namespace}/{self.name} is no journal that can be read ({error!r}); look at its data "
-                "and take the changes back by hand."
-            ) from error
+    def __init__(self, client: Client, record: Record) -> None:
+        """Go on with an existing record."""
+        self._client, self.record = client, record
+        self.namespace, self.name = record.namespace, record.name
 
     @property
-    def open(self) -> bool:
-        """Whether there may be something to take back."""
-        return self.state in (STARTED, APPLIED, FAILED)
+    def entries(self) -> list[Entry]:
+        return self.record.entries
 
     @property
     def sidecars(self) -> list[str]:
-        """`namespace/pod` of every sidecar that was on the path when the run began."""
-        return self.data.get("sidecars", "").split()
+        return self.record.sidecars
 
     def mark(self, index: int, state: str, uid: str = "") -> None:
         """Record how far one change has come."""
@@ -92,22 +71,30 @@ class Journal:
 
     def finish(self, state: str, note: str = "") -> None:
         """Record how the run ended."""
-        self.state = state
-        self.data["note"] = note
+        self.record.state = state
+        self.record.data["note"] = note
         self._save()
 
     def _save(self) -> None:
-        self.data |= {"state": self.state, "updated": _now(), "changes": _dump(self.entries)}
+        record = self.record
+        record.data |= {"state": record.state, "updated": _now(), "changes": dump(record.entries)}
         operations: list[Object] = [
-            {"op": "test", "path": "/metadata/uid", "value": self._uid},
-            {"op": "replace", "path": "/data", "value": self.data},
+            {"op": "test", "path": "/metadata/uid", "value": record.uid},
+            {"op": "replace", "path": "/data", "value": record.data},
         ]
-        self._client.patch("ConfigMap", self.namespace, self.name, operations)
+        # The whole data each time: to write it twice does no harm.
+        self._client.patch("ConfigMap", self.namespace, self.name, operations, repeatable=True)
 
 
 def begin(client: Client, namespace: str, facts: Facts, changes: Iterable[Change]) -> Journal:
     """Write the journal of a run that is about to start."""
-    return Journal(client, client.create("ConfigMap", _config_map(namespace, facts, changes)))
+    config_map = _config_map(namespace, facts, changes)
+    try:
+        config_map = client.create("ConfigMap", config_map, repeatable=True)
+    except ConflictError:
+        # The name is made up for this run, so it is ours: its first answer was lost.
+        config_map = client.get("ConfigMap", namespace, config_map["metadata"]["name"])
+    return Journal(client, Record(config_map))
 
 
 def rehearse(client: Client, namespace: str, facts: Facts, changes: Iterable[Change]) -> None:
@@ -115,31 +102,36 @@ def rehearse(client: Client, namespace: str, facts: Facts, changes: Iterable[Cha
     client.create("ConfigMap", _config_map(namespace, facts, changes), dry_run=True)
 
 
-def newest(client: Client, namespace: str, path_id: str) -> Journal | None:
-    """The newest journal of a path in which there may be something to take back. Raises JournalError."""
-    found = client.list("ConfigMap", namespace, f"{JOURNAL_LABEL}=true,{PATH_LABEL}={path_id}")
-    found.sort(key=lambda item: (item.get("data") or {}).get("started", ""), reverse=True)
-    journals = (Journal(client, config_map) for config_map in found)
-    return next((journal for journal in journals if journal.open), None)
+def prune(client: Client, namespace: str, path_id: str, kept: int = KEPT) -> list[str]:
+    """Delete the oldest closed journals of a path but for the newest `kept`; returns the names of what was deleted.
+
+    Open ones stay, whatever their number, and so do those that cannot be read.
+    """
+    deleted = []
+    for config_map in find.closed(find.config_maps(client, namespace, path_id))[kept:]:
+        metadata = config_map["metadata"]
+        try:
+            client.delete("ConfigMap", namespace, metadata["name"], metadata.get("uid", ""), repeatable=True)
+        except NotFoundError:
+            continue
+        deleted.append(metadata["name"])
+    return deleted
 
 
-def load(client: Client, namespace: str, name: str, path_id: str) -> Journal:
-    """The journal of this name. Raises JournalError where it is not there or is about another path."""
-    config_map = client.get("ConfigMap", namespace, name)
-    labels = config_map["metadata"].get("labels") or {}
-    if labels.get(JOURNAL_LABEL) != "true":
-        raise JournalError(f"ConfigMap {namespace}/{name} is no journal of this collection; check run.")
-    if labels.get(PATH_LABEL) != path_id:
-        about = (config_map.get("data") or {}).get("grafana", "another workload")
-        raise JournalError(f"Journal {namespace}/{name} is about {about}, not about the Grafana that was asked for.")
-    return Journal(client, config_map)
+def who() -> str:
+    """`user@host` of whoever runs this, as far as this machine knows."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = "unknown"
+    return f"{user}@{platform.node() or 'unknown'}"
 
 
 def _config_map(namespace: str, facts: Facts, changes: Iterable[Change]) -> Object:
     started = _now()
     # Names sort by time; the suffix keeps two runs of one second apart.
     name = f"istio-remediation-{started[:19].replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
-    data = {**facts._asdict(), "started": started, "updated": started, "state": STARTED, "who": _who(), "note": ""}
+    data = {**facts._asdict(), "started": started, "updated": started, "state": STARTED, "who": who(), "note": ""}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -152,33 +144,9 @@ def _config_map(namespace: str, facts: Facts, changes: Iterable[Change]) -> Obje
                 "app.kubernetes.io/managed-by": FIELD_MANAGER,
             },
         },
-        "data": {**data, "changes": _dump([Entry(change) for change in changes])},
+        "data": {**data, "changes": dump([Entry(change) for change in changes])},
     }
-
-
-def _dump(entries: Iterable[Entry]) -> str:
-    plain = [
-        {**entry._asdict(), "change": {**entry.change._asdict(), "target": entry.change.target._asdict()}}
-        for entry in entries
-    ]
-    return json.dumps(plain, indent=1)
-
-
-def _entry(item: Any) -> Entry:
-    change = item["change"]
-    restored = {**change, "target": Target(**change["target"])}
-    restored |= {"patch": tuple(change["patch"]), "reverse": tuple(change["reverse"])}
-    return Entry(Change(**restored), item["state"], item["uid"])
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _who() -> str:
-    """Who ran it, as far as this machine knows."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        user = "unknown"
-    return f"{user}@{platform.node() or 'unknown'}"

@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import journal as journals
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import REAL_CLOCK, Clock
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state, three_way
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import (
+    REAL_CLOCK,
+    Clock,
+    no_duty,
+    with_duty,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.effects import Effects
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Entry, Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.lease import LostError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import record
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Entry
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError, NotFoundError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ConflictError,
+    KubeError,
+    NotFoundError,
+    may_have_been_done,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, ROLLOUT, Change
@@ -26,10 +38,16 @@ class ForeignError(KubeError):
 
 
 class Reverted(NamedTuple):
-    """restored: `Kind/namespace/name` of what was written back. left: what could not be, as sentences."""
+    """written   `Kind/namespace/name` of what was written to
+    restored  those of them that were seen to stand as before
+    left      what could not be taken back, as sentences
+    notes     what else went wrong: a journal that could not be written to its end
+    """
 
-    restored: tuple[str, ...]
-    left: tuple[str, ...]
+    written: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def rehearse(client: Client, journal: Journal) -> tuple[list[Change], list[str]]:
@@ -47,31 +65,48 @@ def rehearse(client: Client, journal: Journal) -> tuple[list[Change], list[str]]
     return possible, left
 
 
-def revert(client: Client, journal: Journal, timeout: float, clock: Clock = REAL_CLOCK, note: str = "") -> Reverted:
-    """Take the changes of a journal back. Never raises KubeError: whatever fails is in `left`.
+def revert(
+    client: Client,
+    journal: Journal,
+    timeout: float,
+    clock: Clock = REAL_CLOCK,
+    keep: Callable[[], None] = no_duty,
+    note: str = "",
+) -> Reverted:
+    """Take the changes of a journal back. Never raises KubeError: whatever fails is in `left` or `notes`.
 
-    timeout: seconds for all effects together. note: why, for the journal.
+    timeout: seconds for all effects together. keep: `Lease.keep` of the path. note: why, for the journal.
     """
+    written: list[str] = []
     restored: list[str] = []
     left: list[str] = []
-    effects = Effects(client, journal, timeout, clock)
+    notes: list[str] = []
+    effects = Effects(client, journal, timeout, with_duty(clock, keep))
     for index, entry in _written(journal):
         target = entry.change.target
         try:
             found = _ours(client, entry)
             if found is not None:
+                keep()
                 effects.about_to_write(index)
-                _undo(client, entry.change, found)
+                try:
+                    _undo_surely(client, entry, found)
+                except KubeError as error:
+                    written += [str(target)] if may_have_been_done(error) else []
+                    raise
+                written.append(str(target))
                 _prove(client, entry.change)
                 restored.append(str(target))
                 effects.wait_for(index)
         except KubeError as error:
             left.append(str(error))
+            if isinstance(error, LostError):
+                return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes))
             continue
-        _record(left, journal, lambda index=index: journal.mark(index, journals.REVERTED))
-    ended = journals.FAILED if left else journals.REVERTED
-    _record(left, journal, lambda: journal.finish(ended, " ".join([note, *left]).strip()))
-    return Reverted(tuple(restored), tuple(left))
+        _record(notes, journal, lambda index=index: journal.mark(index, record.REVERTED))
+    ended = record.FAILED if left else record.REVERTED
+    _record(notes, journal, lambda: journal.finish(ended, " ".join([note, *left]).strip()))
+    return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes))
 
 
 def _written(journal: Journal) -> list[tuple[int, Entry]]:
@@ -79,7 +114,7 @@ def _written(journal: Journal) -> list[tuple[int, Entry]]:
 
     What a pod does when it starts rests on the mesh's configuration, so pods are replaced when that stands as before.
     """
-    states = (journals.WRITING, journals.APPLIED)
+    states = (record.WRITING, record.APPLIED)
     written = [(index, entry) for index, entry in enumerate(journal.entries) if entry.state in states]
     return sorted(written, key=lambda pair: (pair[1].change.waits_for == ROLLOUT, -pair[0]))
 
@@ -92,13 +127,14 @@ def _ours(client: Client, entry: Entry) -> Object | None:
     change, target = entry.change, entry.change.target
     found = exists(client, target.kind, target.namespace, target.name)
     if found is None:
-        if change.action == CREATE or entry.state == journals.WRITING:
+        if change.action == CREATE or entry.state == record.WRITING:
             return None
         raise ForeignError(f"{target} does not exist any more, so there is nothing to restore it in.")
     if state.holds_before(found, change):
         return None
     if not state.holds_after(found, change):
-        raise ForeignError(f"{target} was changed by someone else since, so it is left as it is.")
+        differences = "; ".join(map(str, three_way.differences(found, change)))
+        raise ForeignError(f"{target} was changed by someone else since, so it is left as it is: {differences}.")
     if change.action == CREATE and entry.uid and objects.metadata(found).get("uid") != entry.uid:
         raise ForeignError(f"{target} was created anew by someone else, so it is left as it is.")
     return found
@@ -117,6 +153,18 @@ def _undo(client: Client, change: Change, found: Object, dry: bool = False) -> N
         return
 
 
+def _undo_surely(client: Client, entry: Entry, found: Object) -> None:
+    """Undo, and where it is unclear whether it was done look at the object before the one further try."""
+    try:
+        _undo(client, entry.change, found)
+    except KubeError as error:
+        if not isinstance(error, ConflictError) and not may_have_been_done(error):
+            raise
+        again = _ours(client, entry)
+        if again is not None:
+            _undo(client, entry.change, again)
+
+
 def _prove(client: Client, change: Change) -> None:
     target = change.target
     found = exists(client, target.kind, target.namespace, target.name)
@@ -125,8 +173,8 @@ def _prove(client: Client, change: Change) -> None:
         raise ForeignError(f"{target} was written back but does not stand as before: something changes it again.")
 
 
-def _record(left: list[str], journal: Journal, write: Callable[[], None]) -> None:
+def _record(notes: list[str], journal: Journal, write: Callable[[], None]) -> None:
     try:
         write()
     except KubeError as error:
-        left.append(f"Journal {journal.namespace}/{journal.name} could not be written: {error}")
+        notes.append(f"Journal {journal.namespace}/{journal.name} could not be written: {error}")

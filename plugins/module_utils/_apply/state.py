@@ -8,7 +8,7 @@ from typing import Any
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, Change
 
-_ABSENT = object()
+ABSENT = object()
 
 
 def holds_after(obj: Object, change: Change) -> bool:
@@ -29,16 +29,16 @@ def _fits(obj: Object, operations: Any) -> bool:
     The tests of the change itself thus describe the state before, those of its reverse the state after.
     """
     for operation in operations:
-        found = _value(obj, operation["path"])
-        if operation["op"] == "test" and found != operation.get("value"):
+        found = value(obj, operation["path"])
+        if operation["op"] == "test" and (None if found is ABSENT else found) != operation.get("value"):
             return False
-        if operation["op"] == "add" and found is not _ABSENT:
+        if operation["op"] == "add" and found is not ABSENT:
             return False
     return True
 
 
-def _value(obj: Any, pointer: str) -> Any:
-    """What a JSON Pointer (RFC 6901) leads to; _ABSENT where it leads nowhere."""
+def value(obj: Any, pointer: str) -> Any:
+    """What a JSON Pointer (RFC 6901) leads to; ABSENT where it leads nowhere."""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(obj, dict) and key in obj:
@@ -46,7 +46,7 @@ def _value(obj: Any, pointer: str) -> Any:
         elif isinstance(obj, list) and key.isdigit() and int(key) < len(obj):
             obj = obj[int(key)]
         else:
-            return _ABSENT
+            return ABSENT
     return obj
 
 

@@ -126,13 +126,16 @@ class Client:
         status: Object = _decoded(response, self.host).get("status") or {}
         return status
 
-    def create(self, kind: str, body: Object, dry_run: bool = False) -> Object:
-        """Create an object; namespace and name as its metadata say. Raises ConflictError where it exists."""
+    def create(self, kind: str, body: Object, dry_run: bool = False, repeatable: bool = False) -> Object:
+        """Create an object; namespace and name as its metadata say. Raises ConflictError where it exists.
+
+        repeatable: an answer that was lost is asked for again; the object may be found to exist already then.
+        """
         metadata = body.get("metadata", {})
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         path = self._write_path(kind, namespace, "", body.get("apiVersion", ""))
         response = self.transport.exchange(
-            "POST", path, _write_query(dry_run), _encoded(body), "application/json", repeatable=dry_run
+            "POST", path, _write_query(dry_run), _encoded(body), "application/json", repeatable=dry_run or repeatable
         )
         return self._written("create", kind, namespace, name, response)
 
@@ -144,8 +147,12 @@ class Client:
         operations: list[Object],
         dry_run: bool = False,
         api_version: str = "",
+        repeatable: bool = False,
     ) -> Object:
-        """Apply a JSON patch (RFC 6902), whole or not at all. Raises InvalidError where a `test` does not hold."""
+        """Apply a JSON patch (RFC 6902), whole or not at all. Raises InvalidError where a `test` does not hold.
+
+        repeatable: an answer that was lost is asked for again, because applying the patch twice does no harm.
+        """
         path = self._write_path(kind, namespace, name, api_version)
         response = self.transport.exchange(
             "PATCH",
@@ -153,22 +160,35 @@ class Client:
             _write_query(dry_run),
             _encoded(operations),
             "application/json-patch+json",
-            repeatable=dry_run,
+            repeatable=dry_run or repeatable,
         )
         return self._written("patch", kind, namespace, name, response)
 
     def delete(
-        self, kind: str, namespace: str, name: str, uid: str = "", dry_run: bool = False, api_version: str = ""
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        uid: str = "",
+        dry_run: bool = False,
+        api_version: str = "",
+        resource_version: str = "",
+        repeatable: bool = False,
     ) -> None:
-        """Delete an object, only if it has this uid where one is given. Raises NotFoundError, ConflictError."""
+        """Delete an object, only if it has this uid and resourceVersion where they are given.
+
+        repeatable: an answer that was lost is asked for again; the object may be gone then. Raises NotFoundError,
+        ConflictError.
+        """
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        if any(preconditions.values()):
+            options["preconditions"] = {key: value for key, value in preconditions.items() if value}
         if dry_run:
             # In the body: the API server does not look at a DELETE's query where there is one.
             options["dryRun"] = ["All"]
         path = self._write_path(kind, namespace, name, api_version)
-        response = self.transport.exchange("DELETE", path, (), _encoded(options), repeatable=dry_run)
+        response = self.transport.exchange("DELETE", path, (), _encoded(options), repeatable=dry_run or repeatable)
         self._written("delete", kind, namespace, name, response)
 
     def _pages(
@@ -245,9 +265,9 @@ def _decoded(response: Response, host: str) -> Object:
     try:
         decoded = json.loads(response.body)
     except ValueError as error:
-        raise UnreachableError(host, "its answer is no JSON; is this the URL of an API server?") from error
+        raise UnreachableError(host, "its answer is no JSON; is this the URL of an API server?", sent=True) from error
     if not isinstance(decoded, dict):
-        raise UnreachableError(host, "its answer is no Kubernetes object; is this the URL of an API server?")
+        raise UnreachableError(host, "its answer is no Kubernetes object; is this the URL of an API server?", sent=True)
     return decoded
 
 

@@ -105,3 +105,8 @@ _BY_STATUS: dict[int, type[ApiError]] = {403: ForbiddenError, 404: NotFoundError
 def api_error(verb: str, kind: str, namespace: str, name: str, status: int, reason: str, message: str) -> ApiError:
     """The error class that fits an HTTP status."""
     return _BY_STATUS.get(status, ApiError)(verb, kind, namespace, name, status, reason, message)
+
+
+def may_have_been_done(error: KubeError) -> bool:
+    """Whether a write that ended with this error may have been carried out all the same: only a look can tell."""
+    return (isinstance(error, UnreachableError) and error.sent) or (isinstance(error, ApiError) and error.status >= 500)

@@ -30,6 +30,7 @@ RESOURCES: dict[str, Resource] = {
     "DestinationRule": Resource("networking.istio.io", _ISTIO, "destinationrules"),
     "EndpointSlice": Resource("discovery.k8s.io", ("v1",), "endpointslices"),
     "EnvoyFilter": Resource("networking.istio.io", ("v1alpha3",), "envoyfilters"),
+    "Lease": Resource("coordination.k8s.io", ("v1",), "leases"),
     "Namespace": Resource("", ("v1",), "namespaces", namespaced=False),
     "PeerAuthentication": Resource("security.istio.io", _ISTIO, "peerauthentications"),
     "Pod": Resource("", ("v1",), "pods"),

@@ -30,12 +30,13 @@ def test(path: str, value: Any) -> Operation:
 def put(path: str, old: Any, new: Any) -> list[Operation]:
     """Sets a field from old to new, where None means absent.
 
-    The old value is tested, so a change by someone else is not overwritten.
+    The old value is tested, so a change by someone else is not overwritten. A test for null holds where nothing is: the
+    API server's library reads RFC 6902 so (measured on Kubernetes 1.37; `test` in github.com/evanphx/json-patch).
     """
     if old == new:
         return []
     if old is None:
-        return [{"op": "add", "path": path, "value": new}]
+        return [test(path, None), {"op": "add", "path": path, "value": new}]
     if new is None:
         return [test(path, old), {"op": "remove", "path": path}]
     return [test(path, old), {"op": "replace", "path": path, "value": new}]
@@ -60,6 +61,8 @@ def _apply(obj: Object, operation: Operation) -> None:
         parent.insert(last, operation["value"]) if isinstance(parent, list) else parent.__setitem__(
             last, operation["value"]
         )
+        return
+    if action == "test" and operation["value"] is None and isinstance(parent, dict) and keys[-1] not in parent:
         return
     current = _child(parent, keys[-1], operation)
     if action == "test":

@@ -8,6 +8,8 @@ import pytest
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import executor, journal, reverter
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.executor import ApplyError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Facts, Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import record as records
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
@@ -160,8 +162,9 @@ def test_what_cannot_be_taken_back_is_said(server: ApiServer, client: Client, co
     server.forbid("POST", "virtualservices")
     with pytest.raises(ApplyError) as error:
         executor.execute(client, record, 30, controller.clock())
-    assert error.value.left == (
-        "Service/monitoring/prometheus was changed by someone else since, so it is left as it is.",
+    assert error.value.left[0] == (
+        "Service/monitoring/prometheus was changed by someone else since, so it is left as it is: "
+        'spec.ports[9090].appProtocol was absent, we wrote "tcp", now it is "http".'
     )
     assert "Not taken back: Service/monitoring/prometheus was changed" in str(error.value)
     assert app_protocol(server) == "http"
@@ -206,37 +209,39 @@ def test_revert_restores_in_reverse_order_pods_last_and_once(
 ) -> None:
     changes = [service_change(server), deployment_change(server), virtual_service_change()]
     run(client, controller, *changes)
-    record = journal.newest(client, NS, "path-1")
+    record = find.newest(client, NS, "path-1")
     assert record is not None
-    possible, left = reverter.rehearse(client, record)
+    possible, left = reverter.rehearse(client, Journal(client, record))
     assert ([str(change.target) for change in possible], left) == (
         ["VirtualService/monitoring/alias", "Service/monitoring/prometheus", "Deployment/monitoring/proxy"],
         [],
     )
     assert app_protocol(server) == "tcp"
-    done = reverter.revert(client, record, 30, controller.clock())
-    assert done == reverter.Reverted(tuple(str(change.target) for change in possible), ())
+    done = reverter.revert(client, Journal(client, record), 30, controller.clock())
+    restored = tuple(str(change.target) for change in possible)
+    assert done == reverter.Reverted(restored, restored)
     assert (app_protocol(server), args(server)) == (None, OLD_ARGS)
     assert ("virtualservices", NS, "alias") not in server.objects
     assert stored(server, record)["state"] == "reverted"
-    assert journal.newest(client, NS, "path-1") is None
+    assert find.newest(client, NS, "path-1") is None
 
 
 def test_a_run_that_was_killed_between_write_and_journal_is_taken_back(server: ApiServer, client: Client) -> None:
     planned = service_change(server)
     record = begin(client, planned, virtual_service_change())
-    record.mark(0, journal.WRITING)
+    record.mark(0, records.WRITING)
     executor._write(client, planned)
-    found = journal.newest(client, NS, "path-1")
+    found = find.newest(client, NS, "path-1")
     assert found is not None
-    assert reverter.revert(client, found, 30, Controller(server).clock()).restored == ("Service/monitoring/prometheus",)
+    done = reverter.revert(client, Journal(client, found), 30, Controller(server).clock())
+    assert done.restored == ("Service/monitoring/prometheus",)
     assert app_protocol(server) is None
 
 
 def test_a_run_that_was_killed_before_its_write_leaves_nothing_to_do(server: ApiServer, client: Client) -> None:
     record = begin(client, service_change(server), virtual_service_change())
-    record.mark(0, journal.WRITING)
-    assert reverter.revert(client, record, 30, Controller(server).clock()) == reverter.Reverted((), ())
+    record.mark(0, records.WRITING)
+    assert reverter.revert(client, record, 30, Controller(server).clock()) == reverter.Reverted()
     assert stored(server, record)["state"] == "reverted"
 
 
@@ -282,19 +287,19 @@ def test_a_deleted_object_is_reported(server: ApiServer, client: Client, control
 
 def test_only_the_paths_own_open_journals_count(server: ApiServer, client: Client, controller: Controller) -> None:
     run(client, controller, service_change(server))
-    assert journal.newest(client, NS, "path-2") is None
-    newest = journal.newest(client, NS, "path-1")
+    assert find.newest(client, NS, "path-2") is None
+    newest = find.newest(client, NS, "path-1")
     assert newest is not None
-    assert journal.load(client, NS, newest.name, "path-1").name == newest.name
-    with pytest.raises(journal.JournalError, match="is about Deployment/monitoring/grafana, not about the Grafana"):
-        journal.load(client, NS, newest.name, "path-2")
+    assert find.load(client, NS, newest.name, "path-1").name == newest.name
+    with pytest.raises(records.JournalError, match="is about Deployment/monitoring/grafana, not about the Grafana"):
+        find.load(client, NS, newest.name, "path-2")
 
 
 def test_a_config_map_that_is_no_journal(server: ApiServer, client: Client) -> None:
     server.add("ConfigMap", NS, "settings", data={})
-    with pytest.raises(journal.JournalError, match="is no journal of this collection"):
-        journal.load(client, NS, "settings", "path-1")
+    with pytest.raises(records.JournalError, match="is no journal of this collection"):
+        find.load(client, NS, "settings", "path-1")
     labels = {"istio-remediation.meshops/journal": "true", "istio-remediation.meshops/path": "path-1"}
     server.add("ConfigMap", NS, "broken", labels=labels, data={"state": "applied", "changes": "[{"})
     with pytest.raises(KubeError, match="ConfigMap monitoring/broken is no journal that can be read"):
-        journal.newest(client, NS, "path-1")
+        find.newest(client, NS, "path-1")

@@ -11,6 +11,7 @@ import json
 import re
 import ssl
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ class ApiServer:
     first that returns an Answer decides. unserved: "group/version" that is not installed.
     on_write: called with (verb, object) after each write that is not a dry run, as a controller would see it.
     authorizer: answers access reviews; requests themselves are refused by `faults` alone.
+    ahead: seconds by which its clock is ahead of this machine's.
     """
 
     def __init__(self) -> None:
@@ -81,6 +83,7 @@ class ApiServer:
         self.on_write: Callable[[str, Object], None] = lambda _verb, _object: None
         self.authorizer = authorizer.Authorizer()
         self.url = ""
+        self.ahead = 0.0
         self._version = 100
         self._lock = threading.RLock()
 
@@ -205,9 +208,11 @@ class ApiServer:
     def _change(self, request: Request, key: tuple[str, str, str], current: Object) -> Answer:
         name = key[2]
         if request.method == "DELETE":
-            wanted = ((request.body or {}).get("preconditions") or {}).get("uid")
-            if wanted and wanted != current["metadata"]["uid"]:
-                return Answer(409, status(409, "Conflict", f"Precondition failed: UID in precondition: {wanted}"))
+            for field, wanted in ((request.body or {}).get("preconditions") or {}).items():
+                if wanted != current["metadata"][field]:
+                    name = {"uid": "UID", "resourceVersion": "ResourceVersion"}[field]
+                    message = f"Precondition failed: {name} in precondition: {wanted}"
+                    return Answer(409, status(409, "Conflict", message))
             if not _dry(request):
                 del self.objects[key]
                 self.on_write("delete", current)
@@ -257,6 +262,9 @@ def serving(server: ApiServer, certificate: tuple[Path, Path] | None = None) -> 
         # One packet per answer: head and body sent apart wait 40 ms for each other (Nagle's algorithm).
         wbufsize = -1
         disable_nagle_algorithm = True
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + server.ahead)
 
         def log_message(self, *_args: Any) -> None:
             """Stay silent."""

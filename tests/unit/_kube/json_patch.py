@@ -27,6 +27,8 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
         parent = _child(parent, part, operation)
     last = path[-1]
     if verb == "test":
+        if operation.get("value") is None and isinstance(parent, dict) and last not in parent:
+            return document
         if _child(parent, last, operation) != operation.get("value"):
             raise PatchError(f"testing value {operation['path']} failed: test failed")
     elif verb == "remove":

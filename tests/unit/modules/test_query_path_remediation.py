@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from world import NS, USAGE_0_11, World, istio
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import KEPT
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.lease import held
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import JOURNAL_LABEL, PATH_LABEL
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.restart import ANNOTATION
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
-from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, Request
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.fixtures import make_client
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
 
@@ -103,7 +108,8 @@ def refused(server: ApiServer, **options: Any) -> dict[str, Any]:
     result = remediate(server, **options)
     assert result["failed"] is True
     assert result["changed"] is False
-    assert server.writes() == []
+    assert [write for write in server.writes() if "/leases" not in write.path] == []
+    assert [key for key in server.objects if key[0] == "leases"] == []
     return result
 
 
@@ -161,6 +167,79 @@ def test_no_journal_no_write(server: ApiServer) -> None:
     assert message.startswith("Not allowed to create ConfigMap monitoring/istio-remediation-")
 
 
+def test_a_run_ends_without_a_lock_and_a_check_takes_none(server: ApiServer) -> None:
+    load(server)
+    remediate(server, check=True, strategy="route_alias")
+    assert server.writes() == []
+    remediate(server, strategy="route_alias")
+    first, *_between, last = server.writes()
+    assert (first.method, first.body["kind"], last.method) == ("POST", "Lease", "DELETE")
+    assert [key for key in server.objects if key[0] == "leases"] == []
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+@pytest.mark.parametrize("state", ["applied", "reverted"])
+def test_a_path_that_another_run_is_changing_is_left_alone(server: ApiServer, state: str, check: bool) -> None:
+    load(server)
+    if state == "reverted":
+        remediate(server, strategy="route_alias")
+    with held(make_client(server), NS, Question(NS, "grafana").path_id):
+        writes = len(server.writes())
+        result = remediate(server, check=check, state=state)
+        assert len(server.writes()) == writes
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert result["msg"].startswith("This path is being changed by ")
+    assert "; wait, or, should that run be dead, try again after " in result["msg"]
+
+
+def test_a_plan_that_another_run_made_stale_is_not_carried_out(server: ApiServer) -> None:
+    """The first run changes what the second one planned on, before the second one has the path."""
+    load(server)
+    meddled: list[str] = []
+
+    def other_run(request: Request) -> None:
+        if request.method == "POST" and request.path.endswith("/leases") and not meddled:
+            meddled.append(request.path)
+            server.stored("Service", NS, "prometheus")["spec"]["ports"][0]["appProtocol"] = "http2"
+
+    server.faults.append(other_run)
+    message = refused(server, strategy="service_protocol")["msg"]
+    assert "is no longer as it was when the plan was made" in message
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+@pytest.mark.parametrize("state", ["applied", "reverted"])
+def test_nothing_is_begun_in_another_cluster(server: ApiServer, state: str, check: bool) -> None:
+    load(server)
+    server.add("Namespace", "", "kube-system")["metadata"]["uid"] = "cluster-a"
+    result = remediate(server, check=check, state=state, expect_cluster_uid="cluster-b")
+    assert result["msg"] == (
+        f"The API server at {server.url} is that of cluster cluster-a, not of cluster-b as expect_cluster_uid says, so "
+        "nothing was begun; check kubeconfig and context."
+    )
+    assert result["changed"] is False
+    assert server.writes() == []
+    right = remediate(server, check=check, state=state, expect_cluster_uid="cluster-a")
+    assert right["cluster_uid"] == "cluster-a"
+
+
+def test_a_successful_run_prunes_old_journals(server: ApiServer) -> None:
+    load(server)
+    for number in range(KEPT + 3):
+        run = remediate(server, strategy="route_alias")["run"]
+        server.stored("ConfigMap", NS, run)["data"]["started"] = f"2026-01-01T00:00:{number:02}Z"
+        remediate(server, state="reverted")
+    labels = {JOURNAL_LABEL: "true", PATH_LABEL: Question(NS, "grafana").path_id}
+    server.add("ConfigMap", NS, "unreadable", labels=labels, data={})
+    open_run = remediate(server, strategy="route_alias")["run"]
+    kept = [o for o in server.objects.values() if o["metadata"].get("labels", {}).get(JOURNAL_LABEL)]
+    states = [o["data"].get("state") for o in kept]
+    assert states.count("reverted") == KEPT
+    assert {"unreadable", open_run} <= {o["metadata"]["name"] for o in kept}
+    started = sorted(o["data"]["started"] for o in kept if o["data"].get("state") == "reverted")
+    assert started[0] == "2026-01-01T00:00:03Z"
+
+
 def test_a_fix_that_fails_half_way_is_taken_back_and_says_so(server: ApiServer) -> None:
     load(server)
     before = mesh_objects(server)
@@ -180,7 +259,9 @@ def test_what_someone_else_changed_since_is_reported_and_kept(server: ApiServer)
     result = remediate(server, state="reverted")
     assert result["failed"] is True
     assert result["restored"] == ["Deployment/monitoring/prom-label-proxy"]
-    assert result["left"] == [
-        "Service/monitoring/prometheus was changed by someone else since, so it is left as it is."
-    ]
+    [left] = result["left"]
+    assert left == (
+        "Service/monitoring/prometheus was changed by someone else since, so it is left as it is: "
+        'spec.ports[9090].appProtocol was absent, we wrote "tcp", now it is "http2".'
+    )
     assert port["appProtocol"] == "http2"

@@ -11,6 +11,7 @@ from variations import destination_rule
 from world import NS, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import rights as apply_rights
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Right
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change
@@ -49,7 +50,7 @@ def needed() -> list[Right]:
     reading = [right for question in questions for right in read_rights.to_diagnose(question)]
     probing = read_rights.to_probe(questions[0], by_port_forward=True)
     writing = [*apply_rights.to_apply(changes(), NS), *apply_rights.to_revert(changes(), NS)]
-    return [*reading, *probing, *writing, Right("get", "namespaces", "", NS, "", "reader.yaml")]
+    return [*reading, *probing, *writing, cluster.TO_IDENTIFY, Right("get", "namespaces", "", NS, "", "reader.yaml")]
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in rbac.FILES.glob("*.yaml")))
@@ -205,7 +206,11 @@ TO_APPLY = [
     ),
     *(
         ("host_rewrite", Right(verb, "configmaps", "", "journals", "", "journal.yaml"))
-        for verb in ("get", "list", "create", "patch")
+        for verb in ("get", "list", "create", "patch", "delete")
+    ),
+    *(
+        ("host_rewrite", Right(verb, "leases", "coordination.k8s.io", "journals", "", "journal.yaml"))
+        for verb in ("get", "create", "patch", "delete")
     ),
 ]
 
@@ -231,7 +236,8 @@ def test_whoever_may_only_read_is_told_everything_at_once(server: ApiServer) -> 
     message = run(server, query_path_remediation, strategy="route_alias")["msg"]
     assert message.startswith(
         "Rights are missing, so nothing was begun: in namespace monitoring: "
-        "create, patch configmaps (kubectl apply -n monitoring -f journal.yaml) and "
+        "create, patch, delete configmaps, get, create, patch, delete leases.coordination.k8s.io (kubectl apply -n "
+        "monitoring -f journal.yaml) and "
     )
     assert "get, delete virtualservices.networking.istio.io" in message
     assert "create virtualservices.networking.istio.io (kubectl apply -n monitoring -f remediator.yaml)" in message
@@ -243,6 +249,8 @@ def test_whoever_may_only_read_is_told_everything_at_once(server: ApiServer) -> 
         Right("delete", "virtualservices", ISTIO, NS, "", "remediator.yaml"),
         Right("patch", "configmaps", "", NS, "", "journal.yaml"),
         Right("list", "configmaps", "", NS, "", "journal.yaml"),
+        Right("delete", "configmaps", "", NS, "", "journal.yaml"),
+        Right("create", "leases", "coordination.k8s.io", NS, "", "journal.yaml"),
     ],
     ids=identify,
 )

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run from beginning to end: the path is locked, rehearsed, recorded, written, given free, old records pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
+    executor,
+    journal,
+    lease,
+    reverter,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Facts, Journal
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.reverter import Reverted
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Record
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
+
+
+def rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:
+    """Let the API server try everything without storing it. Raises ApplyError and other KubeErrors.
+
+    namespace: where journals and Leases lie.
+    """
+    lease.look(client, namespace, facts.path_id)
+    _rehearse(client, namespace, facts, changes)
+
+
+def carry_out(client: Client, namespace: str, facts: Facts, changes: Sequence[Change], timeout: float) -> str:
+    """Make the changes; returns the run's name. Raises ApplyError with `run`, and KubeErrors where nothing was begun.
+
+    timeout: seconds for all effects together.
+    """
+    with lease.held(client, namespace, facts.path_id) as ours:
+        # Only now: what an earlier run changed meanwhile does not pass the tests of the plan.
+        _rehearse(client, namespace, facts, changes)
+        record = journal.begin(client, namespace, facts, changes)
+        try:
+            executor.execute(client, record, timeout, keep=ours.keep)
+        except executor.ApplyError as error:
+            error.run = record.name
+            raise
+        _prune(client, namespace, facts.path_id)
+    return record.name
+
+
+def rehearse_taking_back(client: Client, record: Record) -> tuple[list[Change], list[str]]:
+    """What would be taken back, and what could not, without storing anything. Raises HeldError."""
+    lease.look(client, record.namespace, record.path_id)
+    return reverter.rehearse(client, Journal(client, record))
+
+
+def take_back(client: Client, record: Record, timeout: float) -> tuple[list[Change], Reverted]:
+    """Take a run back: the changes that were found to be possible, and what came of them. Raises HeldError."""
+    namespace, path_id = record.namespace, record.path_id
+    with lease.held(client, namespace, path_id) as ours:
+        # Read again: who held the path until now may have gone on with this very record.
+        ongoing = Journal(client, find.load(client, namespace, record.name, path_id))
+        possible, _left = reverter.rehearse(client, ongoing)
+        done = reverter.revert(client, ongoing, timeout, keep=ours.keep)
+        if not done.left:
+            _prune(client, namespace, path_id)
+    return possible, done
+
+
+def _rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:
+    journal.rehearse(client, namespace, facts, changes)
+    executor.dry_run(client, changes)
+
+
+def _prune(client: Client, namespace: str, path_id: str) -> None:
+    try:
+        journal.prune(client, namespace, path_id)
+    except KubeError as error:
+        client.warnings.append(f"Old journals in namespace {namespace} could not be pruned: {error}")

@@ -200,8 +200,8 @@ def test_any_document_is_followed_or_is_a_problem(reader: str, shape: object) ->
 def test_a_long_file_of_anything_takes_no_longer_than_it_is_long(reader: str) -> None:
     for piece in LONG:
         started = time.process_time()
-        check(*READERS[reader], piece * (20_000 // len(piece)))
-        assert time.process_time() - started < 2, piece
+        check(*READERS[reader], piece * (10_000 // len(piece)))
+        assert time.process_time() - started < 1, piece
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -103,7 +104,12 @@ SCHEMA = act(
     **ACTS,
 )
 WORLDS = scenario.group("catalogue")
-data = scenario.read
+data = cache(scenario.read)
+SHAPE = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def test_schema_is_a_json_schema() -> None:
+    SHAPE.check_schema(SCHEMA)
 
 
 def test_molecule_runs_every_scenario_and_no_other() -> None:
@@ -112,7 +118,7 @@ def test_molecule_runs_every_scenario_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", [*scenario.names(), *WORLDS])
 def test_data_is_well_formed(name: str) -> None:
-    jsonschema.validate(data(name), SCHEMA)
+    SHAPE.validate(data(name))
     assert len(set(data(name)) & set(ACTS)) <= 1, "a scenario is about one thing"
 
 

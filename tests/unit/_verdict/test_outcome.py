@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user sees of a hop that fails: a sidecar that handles HTTP answers itself, a TCP connection only breaks off."""
+"""What a user sees of a hop that fails: a sidecar that handles HTTP answers itself, a TCP connection breaks off."""
 
 from __future__ import annotations
 

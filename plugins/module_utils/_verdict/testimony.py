@@ -136,7 +136,7 @@ def _route(record: Record, hop: Hop) -> str:
 
 def _failed_in_the_mesh(record: Record) -> bool:
     # https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage#response-flags
-    ended_by_envoy = {"UC", "UF", "UH", "URX", "NC", "NR"} & set(record.flags.split(","))
+    ended_by_envoy = {"UC", "UF", "UH", "UR", "URX", "NC", "NR"} & set(record.flags.split(","))
     return bool(ended_by_envoy) or record.details.startswith("rbac_access_denied")
 
 

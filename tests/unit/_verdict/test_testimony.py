@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from world import PROMETHEUS_HOST, PROXY_HOST, QUESTION, World
+from world import PROMETHEUS_HOST, PROXY_HOST, QUESTION, World, istio
 
 CLIENT, SERVER = "prom-label-proxy-abc-1", "prometheus-abc-1"
 # Verbatim from a sidecar of the lab, but for names and addresses: docs/truth-table.md.
@@ -166,3 +166,13 @@ def test_block_all_is_proved_by_the_client_alone() -> None:
     world.logs = {CLIENT: line}
     verdict = world.diagnose().judgement.verdict
     assert (verdict.code, verdict.certainty) == ("QP102", "proved")
+
+
+def test_a_connection_that_the_server_resets_has_failed_though_its_own_line_is_not_written_yet() -> None:
+    world = World().add(
+        istio("Sidecar", "default", {"egress": [{"hosts": ["istio-system/*", f"./{PROXY_HOST}"]}]}),
+    )
+    reset = as_json(response_code=0, response_flags="UR", response_code_details=None, route_name=None, authority=None)
+    world.logs = {CLIENT: reset}
+    verdict = world.diagnose().judgement.verdict
+    assert (verdict.code, verdict.certainty) == ("QP106", "proved")

@@ -89,8 +89,15 @@ options:
     default: cluster.local
   read_logs:
     description:
-      - Whether to read the access logs of the sidecars on the path. Without them the verdict is a prediction from the
-        configuration.
+      - Whether to read the access logs of the sidecars on the path. With neither these nor O(read_envoy) the verdict is
+        a prediction from the configuration.
+    type: bool
+    default: true
+  read_envoy:
+    description:
+      - Whether to ask the sidecars on both sides of the hop that matters for the configuration that they run on, as
+        C(istioctl proxy-config) does. It takes the right to C(pods/exec); without it this witness is silent.
+      - Only listeners, routes, clusters and policies that this hop meets are asked for. Secrets are never read.
     type: bool
     default: true
   log_seconds:

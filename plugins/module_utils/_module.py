@@ -87,6 +87,7 @@ PATH_OPTIONS: Spec = {
     "istio_revision": {"type": "str"},
     "cluster_domain": {"type": "str", "default": "cluster.local"},
     "read_logs": {"type": "bool", "default": True},
+    "read_envoy": {"type": "bool", "default": True},
     "log_seconds": {"type": "int", "default": 600},
 }
 
@@ -184,6 +185,7 @@ def question(params: Params) -> Question:
         istio_revision=params["istio_revision"] or "",
         cluster_domain=params["cluster_domain"],
         read_logs=params["read_logs"],
+        read_envoy=params["read_envoy"],
         log_seconds=params["log_seconds"],
     )
 
@@ -212,7 +214,7 @@ def diagnose(client: Client | None, params: Params, annotate: bool = False) -> t
     if params.get("assume") or params.get("with_manifests"):
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import overlay
 
-        asked = asked._replace(read_logs=False)
+        asked = asked._replace(read_logs=False, read_envoy=False)
         reader = overlay.OverlaidReader(reader, overlay.assumptions(params), asked.istio_namespace)
     return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
 

@@ -112,6 +112,30 @@ verdict:
       description: The sentence.
       type: str
       returned: success
+    certainty:
+      description:
+        - V(proved) where Envoy or the access logs show what the configuration predicts and nothing speaks against it,
+          V(predicted) where neither says anything, V(contradicted) where they differ.
+      type: str
+      returned: success
+    witnesses:
+      description: What configuration, Envoy and access logs each say about the hop that decides.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        name:
+          description: V(configuration), V(envoy) or V(logs).
+          type: str
+          returned: success
+        says:
+          description: What it says, or why it says nothing.
+          type: str
+          returned: success
+        stance:
+          description: V(agrees) or V(differs) with the configuration, or V(silent).
+          type: str
+          returned: success
     under:
       description: What the same path would do with another mTLS mode at the server, by mode.
       type: dict

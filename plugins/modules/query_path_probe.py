@@ -56,7 +56,7 @@ extends_documentation_fragment:
   - meshops.istio_remediation.attributes.action_group
 notes:
   - Grafana asks for a token, so O(grafana_token) is needed unless anonymous access is on.
-  - The access logs are read in any case; O(read_logs) has no effect here.
+  - The access logs are read in any case, and Envoy is not asked; O(read_logs) and O(read_envoy) have no effect here.
 seealso:
   - module: meshops.istio_remediation.query_path_info
   - module: meshops.istio_remediation.query_path_remediation

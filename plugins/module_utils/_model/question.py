@@ -36,7 +36,8 @@ class Question(NamedTuple):
     proxies          overrides for discovery
     istio_namespace  the mesh's root namespace, where istiod's ConfigMap lives
     istio_revision   revision label of the control plane; "" or "default" = the ConfigMap `istio`
-    read_logs        False: leave the access logs out; the verdict is then predicted
+    read_logs        False: leave the access logs out
+    read_envoy       False: leave Envoy's own configuration out; with neither, the verdict is predicted
     log_seconds      how far back access logs are read
     """
 
@@ -51,6 +52,7 @@ class Question(NamedTuple):
     istio_revision: str = ""
     cluster_domain: str = "cluster.local"
     read_logs: bool = True
+    read_envoy: bool = True
     log_seconds: int = 600
 
     @property

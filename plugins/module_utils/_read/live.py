@@ -46,6 +46,7 @@ class LiveReader:
             "log": self._log,
             "help": self._help,
             "grafana": self._ask_grafana,
+            "envoy": self._envoy,
         }
 
     def read(self, need: Need) -> Answer:
@@ -135,6 +136,11 @@ class LiveReader:
             why = output.message or f"exit code {output.code} and no output"
             return Answer(problem=f"`{' '.join(command)}` could not be run in Pod {need.namespace}/{need.name}: {why}")
         return Answer(text=text)
+
+    def _envoy(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import envoy
+
+        return envoy.config_dump(self._client, need)
 
     def _ask_grafana(self, need: Need) -> Answer:
         try:

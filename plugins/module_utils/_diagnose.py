@@ -34,8 +34,8 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options | None = N
     ill = tuple(finding for finding in judgement.findings if finding.status in (BROKEN, AT_RISK))
     if not ill:
         return Diagnosis(question, path, judgement, ())
-    # A prediction has no logs yet.
-    predicted = question._replace(read_logs=False)
+    # A prediction has no logs yet, and no sidecar has it.
+    predicted = question._replace(read_logs=False, read_envoy=False)
 
     def state_of(after: Snapshot) -> State:
         walked = walk(predicted, after, recognise)

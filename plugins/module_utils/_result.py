@@ -17,7 +17,11 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
     """verdict, path, hops, findings, remedies, unknown; the caller adds `api`."""
     judgement, path = diagnosis.judgement, diagnosis.path
     return {
-        "verdict": {**judgement.verdict._asdict(), "under": dict(judgement.verdict.under)},
+        "verdict": {
+            **judgement.verdict._asdict(),
+            "under": dict(judgement.verdict.under),
+            "witnesses": [witness._asdict() for witness in judgement.verdict.witnesses],
+        },
         "datasource": path.datasource._asdict(),
         "hops": [_hop(hop) for hop in path.hops],
         "findings": [_finding(finding) for finding in judgement.findings],

@@ -21,13 +21,13 @@ class TlsSetting(NamedTuple):
     """mode: DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL, or "" where the rules leave TLS to Istio. at: the field that says
     so, in the rule `giver`.
 
-    destination_mode: what the destination level says, port settings aside; Istio's endpoint check reads it even where a
-    port block without tls replaces it (pilot/pkg/xds/endpoints/mtls_checker.go:96-112).
+    endpoint_mode: what Istio's check of endpoints reads: the destination level counts there even where a port block
+    without tls replaces it (pilot/pkg/xds/endpoints/mtls_checker.go:42-53, 70-112).
     """
 
     mode: str
     at: str
-    destination_mode: str
+    endpoint_mode: str
     giver: Object | None = None
 
 
@@ -135,8 +135,16 @@ def tls(rules: Merged, port: int, subset: str = "") -> TlsSetting:
             if objects.mapping(settings.get("port")).get("number") == port:
                 mode = _mode(settings["tls"]) if "tls" in settings else ""
                 at, giver = f"{path}.portLevelSettings[{index}].tls", obj
-    destination = policies[0][2] if general is not None else {}
-    return TlsSetting(mode, at, _mode(destination["tls"]) if "tls" in destination else "", giver)
+    # A subset's word comes before the rule's own.
+    for_endpoints = (_for_endpoints(policy, port) for _obj, _path, policy in reversed(policies))
+    return TlsSetting(mode, at, next(filter(None, for_endpoints), ""), giver)
+
+
+def _for_endpoints(policy: dict[str, Any], port: int) -> str:
+    for settings in map(objects.mapping, objects.sequence(policy.get("portLevelSettings"))):
+        if objects.mapping(settings.get("port")).get("number") == port and "tls" in settings:
+            return _mode(settings["tls"])
+    return _mode(policy["tls"]) if "tls" in policy else ""
 
 
 def _subset(rules: Merged, subset: str) -> tuple[Object, int, dict[str, Any]] | None:

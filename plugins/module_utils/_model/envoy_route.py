@@ -14,6 +14,7 @@ Envoy's rules, from https://www.envoyproxy.io/docs/envoy/latest/ :
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -43,8 +44,14 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
 
 CATCH_ALL = "virtualOutbound"
 ANY_ADDRESS = "0.0.0.0"
-# What the HTTP inspector recognises in an ordinary query.
-_PLAIN_HTTP = ("raw_buffer", "http/1.1")
+# What Envoy's inspectors call a query without TLS (listener_filters/http_inspector).
+RAW, HTTP_1_1 = "raw_buffer", "http/1.1"
+PASSTHROUGH_CLUSTER, BLACK_HOLE, DYNAMIC_DNS_CLUSTER = (
+    "PassthroughCluster",
+    "BlackHoleCluster",
+    "AllowAnyDynamicDNSCluster",
+)
+OWN_CLUSTERS = (PASSTHROUGH_CLUSTER, BLACK_HOLE, DYNAMIC_DNS_CLUSTER)
 
 
 class Met(NamedTuple):
@@ -67,12 +74,12 @@ class Met(NamedTuple):
     several: bool = False
 
 
-def outbound(dump: Dump, address: str, port: int, host: str) -> Met:
-    """What a query to `address:port` with this Host meets."""
+def outbound(dump: Dump, address: str, port: int, host: str, version: str = HTTP_1_1) -> Met:
+    """What a query to `address:port` with this Host meets. version: of HTTP, as the HTTP inspector calls it."""
     listener = _listener(dump.listeners, address, port)
     if listener is None:
         return Met("", "")
-    chain = _chain(listener, address, port)
+    chain = _chain(listener, address, port, version)
     if chain is None or not chain.kind:
         return Met(listener.name, "")
     if chain.kind == "tcp" or not chain.table:
@@ -118,14 +125,13 @@ def _listener(listeners: Iterable[Listener], address: str, port: int) -> Listene
     return exact or next((entry for entry in listeners if entry.name == CATCH_ALL), None)
 
 
-def _chain(listener: Listener, address: str, port: int) -> Chain | None:
-    transport, protocol = _PLAIN_HTTP
+def _chain(listener: Listener, address: str, port: int, version: str) -> Chain | None:
     criteria: tuple[tuple[Callable[[Chain], object], Callable[[Chain], bool]], ...] = (
         (lambda chain: chain.port, lambda chain: chain.port == port),
         (lambda chain: chain.addresses, lambda chain: address in chain.addresses),
         (lambda chain: chain.names, lambda chain: "" in chain.names),
-        (lambda chain: chain.transport, lambda chain: chain.transport == transport),
-        (lambda chain: chain.protocols, lambda chain: protocol in chain.protocols),
+        (lambda chain: chain.transport, lambda chain: chain.transport == RAW),
+        (lambda chain: chain.protocols, lambda chain: version in chain.protocols),
     )
     found = list(listener.chains)
     for asks, fits in criteria:
@@ -150,19 +156,22 @@ def _virtual_host(table: Table, host: str) -> VirtualHost | None:
     return by_domain.get("*")
 
 
-def kind(dump: Dump, met: Met, host: str, port: int) -> str:
-    """Where that leads, in the words of _model.path. host, port: of the Service that is meant, by its full name."""
-    own = {"PassthroughCluster": PASSTHROUGH, "BlackHoleCluster": BLOCKED, "AllowAnyDynamicDNSCluster": DYNAMIC_DNS}
+def kind(dump: Dump, met: Met, host: str, port: int, asked: re.Pattern[str] | None = None) -> str:
+    """Where that leads, in the words of _model.path. host, port: of the Service that is meant, by its full name.
+
+    asked: the names that the dump is limited to; a cluster of another name is missing from it for no other reason.
+    """
+    own = {PASSTHROUGH_CLUSTER: PASSTHROUGH, BLACK_HOLE: BLOCKED, DYNAMIC_DNS_CLUSTER: DYNAMIC_DNS}
     if met.route == "block_all":
         return BLOCKED
     if met.several or met.answer or not met.cluster:
         return UNKNOWN
     if met.cluster in own:
         return own[met.cluster]
-    if all(entry.name != met.cluster for entry in dump.clusters):
+    present = any(entry.name == met.cluster for entry in dump.clusters)
+    if not present and (asked is None or asked.fullmatch(met.cluster)):
         return NO_CLUSTER
-    _direction, number, _subset, name = met.cluster.split("|")
-    return SERVICE if (name, number) == (host, str(port)) else OTHER_SERVICE
+    return SERVICE if re.fullmatch(rf"outbound\|{port}\|[^|]*\|{re.escape(host)}", met.cluster) else OTHER_SERVICE
 
 
 def transport(dump: Dump, cluster: str, endpoints: Iterable[tuple[str, int]]) -> str:

@@ -15,8 +15,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
     Snapshot,
 )
 
-# A path through more namespaces than this is read with one list of the whole cluster per kind, so that the number of
-# requests stays bounded however many namespaces a path crosses.
+# A path through more namespaces than this, the root namespace included, is read with one list of the whole cluster per
+# kind, so that the number of requests stays bounded however many namespaces a path crosses.
 NAMESPACED_LISTS = 3
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
 
@@ -64,10 +64,7 @@ def settings_need(question: Question) -> Need:
 
 
 def list_needs(kind: str, namespaces: Iterable[str]) -> tuple[Need, ...]:
-    wanted = tuple(dict.fromkeys(namespaces))
-    if len(wanted) > NAMESPACED_LISTS:
-        return (Need("list", kind),)
-    return tuple(Need("list", kind, namespace) for namespace in wanted)
+    return tuple(Need("list", kind, namespace) for namespace in dict.fromkeys(namespaces))
 
 
 def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers: Iterable[str]) -> Mesh:
@@ -78,10 +75,14 @@ def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers
     """
     root, clients, servers = question.istio_namespace, tuple(clients), tuple(servers)
     settings = settings_need(question)
+    if len({*clients, *servers, root}) > NAMESPACED_LISTS:
+        clients, servers, lists_in = (), (), ("",)
+    else:
+        lists_in = (root,)
     needs = {
-        "PeerAuthentication": list_needs("PeerAuthentication", (*servers, root)),
-        "DestinationRule": list_needs("DestinationRule", (*clients, *servers, root)),
-        "Sidecar": list_needs("Sidecar", (*clients, root)),
+        "PeerAuthentication": list_needs("PeerAuthentication", (*servers, *lists_in)),
+        "DestinationRule": list_needs("DestinationRule", (*clients, *servers, *lists_in)),
+        "Sidecar": list_needs("Sidecar", (*clients, *lists_in)),
         "VirtualService": list_needs("VirtualService", ("",)),
         "ServiceEntry": list_needs("ServiceEntry", ("",)),
     }

@@ -57,10 +57,6 @@ def predict(config: Mesh, step: Step, route: Route) -> Transport:
     if not config.auto_mtls:
         why = "meshConfig.enableAutoMtls is false and no DestinationRule asks for ISTIO_MUTUAL"
         return Transport(PLAINTEXT, why, "auto_mtls", rule, setting)
-    # A headless Service's cluster has no endpoints of its own that could be checked: cluster_tls.go:94-109.
-    if setting.destination_mode == "DISABLE" and not step.service.headless:
-        why = f"{source} spec.trafficPolicy.tls disables TLS for the endpoints, though a port setting replaces it"
-        return Transport(PLAINTEXT, why, "destination_rule", rule, setting)
     namespace = peer_authentication.of_namespace(config, step.service.namespace)
     if namespace.mode == DISABLE:
         return Transport(
@@ -70,6 +66,11 @@ def predict(config: Mesh, step: Step, route: Route) -> Transport:
             rule,
             setting,
         )
+    # A headless Service's cluster has no endpoints of its own that could be checked: cluster_tls.go:94-109.
+    if setting.endpoint_mode and not step.service.headless:
+        mode = MTLS if setting.endpoint_mode == "ISTIO_MUTUAL" else PLAINTEXT
+        why = f"{source} says {setting.endpoint_mode} for the endpoints, though a port setting without tls replaces it"
+        return Transport(mode, why, "" if mode == MTLS else "destination_rule", rule, setting)
     return _by_endpoint(config, step)._replace(rule=rule, setting=setting)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rule may look at: the path with its predictions, and what the logs say about each hop."""
+"""What a rule may look at: the path with its predictions, and what logs and Envoy say about its hops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import envoy_witness, outcome
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.envoy_witness import EnvoySays
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import (
     AT_RISK,
     BROKEN,
@@ -23,13 +24,15 @@ class Case(NamedTuple):
     """testimonies: by index of the hop; hops whose logs were not needed are missing.
 
     policy_effects: by index of the hop, for hops whose server handles the port as TCP. open_backend: the server that
-    answers stands behind a label proxy, and no policy keeps others from asking it directly.
+    answers stands behind a label proxy, and no policy keeps others from asking it directly. envoys: by index of the
+    hop; only the hop that matters most is asked about.
     """
 
     path: Path
     testimonies: Mapping[int, Testimony]
     policy_effects: Mapping[int, tuple[PolicyEffect, ...]]
     open_backend: bool
+    envoys: Mapping[int, EnvoySays]
 
     def troubled(self) -> Iterator[tuple[int, Hop, str]]:
         """The hops on which a request fails or travels unprotected, with the status that a finding about it has."""
@@ -72,10 +75,17 @@ def log_evidence(case: Case, index: int) -> tuple[str, ...]:
     return (*lines, f"logs: {testimony.problem}") if testimony.problem else tuple(lines)
 
 
+def envoy_evidence(case: Case, index: int) -> tuple[str, ...]:
+    """What both Envoys have for a hop, or why they do not say."""
+    said = case.envoys.get(index)
+    return envoy_witness.describe(case.path.hops[index], said) if said is not None else ()
+
+
 def finding(rule: Rule, case: Case, index: int, status: str, summary: str, evidence: tuple[str, ...] = ()) -> Finding:
-    """A finding about a hop: its own evidence, the prediction, then the logs."""
+    """A finding about a hop: its own evidence, the prediction, then Envoy and the logs."""
     hop = case.path.hops[index]
     now = outcome.of_hop(hop)
     mode = f"{hop.mode.mode} ({hop.mode.source})" if hop.mode else "no sidecar"
-    lines = (*evidence, f"{hop.step.server.name} accepts: {mode}; result: {now.text}", *log_evidence(case, index))
+    prediction = f"{hop.step.server.name} accepts: {mode}; result: {now.text}"
+    lines = (*evidence, prediction, *envoy_evidence(case, index), *log_evidence(case, index))
     return Finding(rule.code, status, hop_name(hop), summary, lines, index)

@@ -20,9 +20,15 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome, testimony
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import (
+    envoy_witness,
+    outcome,
+    testimony,
+    witnesses,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.catalog import RULES
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.envoy_witness import EnvoySays
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import (
     AT_RISK,
     BROKEN,
@@ -31,6 +37,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
     Finding,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.witnesses import Witness
 
 HEALTHY, INCONCLUSIVE = "healthy", "inconclusive"
 PROVED, PREDICTED, CONTRADICTED = "proved", "predicted", "contradicted"
@@ -40,8 +47,10 @@ class Verdict(NamedTuple):
     """status     healthy, broken, at_risk or inconclusive
     code       of the finding that decides; "" for a healthy path
     summary    one sentence
-    certainty  proved (the logs show what the configuration predicts), predicted (the logs say nothing), contradicted
+    certainty  proved (Envoy or the logs show what the configuration predicts, and nothing speaks against it),
+               predicted (neither says anything), contradicted
     under      what the deciding hop does under STRICT and under PERMISSIVE, by mode
+    witnesses  what configuration, Envoy and logs say about the hop that decides
     """
 
     status: str
@@ -49,14 +58,16 @@ class Verdict(NamedTuple):
     summary: str
     certainty: str
     under: Mapping[str, str]
+    witnesses: tuple[Witness, ...] = ()
 
 
 class Judgement(NamedTuple):
-    """findings: the deciding one first, then by severity and code. testimonies: by index of the hop."""
+    """findings: the deciding one first, then by severity and code. testimonies, envoys: by index of the hop."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     testimonies: Mapping[int, Testimony]
+    envoys: Mapping[int, EnvoySays]
 
 
 def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
@@ -66,6 +77,7 @@ def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
         _testimonies(question, snapshot, path),
         _policy_effects(snapshot, path),
         _open_backend(snapshot, path),
+        _envoys(question, snapshot, path),
     )
     found = [finding for rule in RULES for finding in rule.check(case)]
     found.sort(
@@ -75,7 +87,7 @@ def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
             finding.code,
         )
     )
-    return Judgement(_verdict(case, found), tuple(found), case.testimonies)
+    return Judgement(_verdict(case, found), tuple(found), case.testimonies, case.envoys)
 
 
 def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int, Testimony]:
@@ -88,6 +100,16 @@ def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int
     if question.read_logs:
         snapshot.require(*(need for index in heard for need in testimony.needs(path.hops[index])))
     return {index: testimony.hear(question, snapshot, path, path.hops[index]) for index in heard}
+
+
+def _envoys(question: Question, snapshot: Snapshot, path: Path) -> dict[int, EnvoySays]:
+    """Envoy is asked about one hop, so that the number of requests stays bounded: the first that fails, else the first
+    that is exposed or cannot be told, else the last.
+    """
+    kinds = [outcome.of_hop(hop).kind for hop in path.hops]
+    worst = next((kind for kind in (outcome.FAILS, outcome.EXPOSED, outcome.UNTOLD) if kind in kinds), None)
+    index = kinds.index(worst) if worst else len(path.hops) - 1
+    return {index: envoy_witness.hear(question, snapshot, path.hops[index])}
 
 
 def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEffect, ...]]:
@@ -118,26 +140,22 @@ def _verdict(case: Case, found: list[Finding]) -> Verdict:
     doubts = [finding for finding in found if finding.status == UNKNOWN]
     contradiction = next((finding for finding in doubts if finding.code == "QP901"), None)
     if contradiction is not None:
-        return Verdict(
-            INCONCLUSIVE, contradiction.code, contradiction.summary, CONTRADICTED, _under(case, contradiction)
-        )
-    confirmed = worst is not None and _confirmed(case, worst)
+        return _about(case, contradiction, INCONCLUSIVE, CONTRADICTED)
+    confirmed = worst is not None and witnesses.confirm(case, worst)
     if doubts and not confirmed:
-        return Verdict(INCONCLUSIVE, doubts[0].code, doubts[0].summary, PREDICTED, _under(case, doubts[0]))
+        return _about(case, doubts[0], INCONCLUSIVE, PREDICTED)
     if worst is None:
-        certainty = PROVED if any(heard.client for heard in case.testimonies.values()) else PREDICTED
+        certainty = PROVED if witnesses.confirm_health(case) else PREDICTED
+        heard = witnesses.heard(case, next(iter(case.envoys)))
         hops = " -> ".join([case.path.grafana.name, *(hop.step.server.name for hop in case.path.hops)])
-        return Verdict(HEALTHY, "", f"Queries pass from {hops}, and every hop between sidecars is mTLS.", certainty, {})
-    certainty = PROVED if confirmed else PREDICTED
-    return Verdict(worst.status, worst.code, worst.summary, certainty, _under(case, worst))
+        summary = f"Queries pass from {hops}, and every hop between sidecars is mTLS."
+        return Verdict(HEALTHY, "", summary, certainty, {}, heard)
+    return _about(case, worst, worst.status, PROVED if confirmed else PREDICTED)
 
 
-def _confirmed(case: Case, worst: Finding) -> bool:
-    """The newest log line shows the very route and result that the deciding finding predicts."""
-    heard = case.testimonies.get(worst.hop)
-    if heard is None or heard.client is None or heard.route != case.path.hops[worst.hop].route.kind:
-        return False
-    return heard.failed or worst.status != BROKEN or heard.route not in ("service", "passthrough")
+def _about(case: Case, decides: Finding, status: str, certainty: str) -> Verdict:
+    heard = witnesses.heard(case, decides.hop) if decides.hop >= 0 else ()
+    return Verdict(status, decides.code, decides.summary, certainty, _under(case, decides), heard)
 
 
 def _under(case: Case, finding: Finding) -> dict[str, str]:

@@ -40,7 +40,7 @@ class Slot(NamedTuple):
 
     @property
     def ports(self) -> tuple[int, int, int]:
-        return 9090 + 100 * self.number, 8080 + 100 * self.number, 27017 if not self.number else 7000 + self.number
+        return 9090 + 100 * self.number, 8080 + 100 * self.number, 27017 if self.number == 1 else 7000 + self.number
 
     @property
     def foreign(self) -> tuple[str, str]:

@@ -50,7 +50,7 @@ class Tally:
 
 def run(seeds: Sequence[int], slots: int, shrinks: int, told: Callable[[str], None]) -> Tally:
     """Compare one mesh for each seed. shrinks: how many disagreements are made small. Raises LabError."""
-    benches = [Bench(Slot(number)) for number in range(slots)]
+    benches = [Bench(Slot(number)) for number in range(1, slots + 1)]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for seed in seeds:
         waiting.put(seed)

@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.gu
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.catalog import GUARDS
 
-PREDICTED = QUESTION._replace(read_logs=False)
+PREDICTED = QUESTION._replace(read_logs=False, read_envoy=False)
 
 
 def state(snapshot: Any) -> State:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from variations import Change, both, rewrite
+from variations import Change, both, no_sidecar, rewrite
 from world import DOMAIN, NS, PROMETHEUS_HOST, PROXY_HOST, Object, World, istio, obj, service
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
@@ -189,6 +189,19 @@ TRANSPORTS: dict[str, tuple[Change, str]] = {
     "port block without tls under DISABLE": (
         rule("r", trafficPolicy={**DISABLE, "portLevelSettings": [{"port": {"number": 9090}}]}),
         "plaintext",
+    ),
+    "port block without tls under SIMPLE": (
+        rule("r", trafficPolicy={"tls": {"mode": "SIMPLE"}, "portLevelSettings": [{"port": {"number": 9090}}]}),
+        "plaintext",
+    ),
+    "port block without tls under ISTIO_MUTUAL, no sidecar": (
+        both(
+            no_sidecar("prometheus"),
+            rule(
+                "r", trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}, "portLevelSettings": [{"port": {"number": 9090}}]}
+            ),
+        ),
+        "mTLS",
     ),
     "port block without tls under DISABLE, headless": (
         both(rule("r", trafficPolicy={**DISABLE, "portLevelSettings": [{"port": {"number": 9090}}]}), headless),

@@ -8,6 +8,8 @@ from typing import Any
 
 from stage.query import TENANT, Reply
 
+# What offline.py leaves out.
+EVERYTHING, CONFIGURATION = "with all witnesses", "by configuration alone"
 MISS, FALSE_ALARM, OTHER = "miss", "false alarm", "other"
 # What a verdict claims about a query.
 PASSES = ("healthy", "at_risk")
@@ -52,24 +54,27 @@ def kind(expected: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     return FALSE_ALARM if wanted == "healthy" and found != "healthy" else OTHER
 
 
-def offline(live: Mapping[str, Any], again: Mapping[str, Mapping[str, Any]], without: Mapping[str, Any]) -> list[str]:
+def offline(live: Mapping[str, Any], again: Mapping[str, Mapping[str, Any]], predicted: Mapping[str, Any]) -> list[str]:
     """How judging the saved snapshot differs from judging live, as sentences.
 
-    again: the results by what was read, of offline.py. without: the verdict that is expected without logs where it is
-    another one.
+    again: the results by which witnesses were left out, of offline.py; with all left out the verdict is a prediction.
+    predicted: its status and code where they are other ones, because a witness contradicts the configuration.
     """
     wrong = [
-        f"offline {name} is another one: {again['all'].get(name)!r}"
-        for name in sorted({*live, *again["all"]})
-        if live.get(name) != again["all"].get(name)
+        f"offline {name} is another one: {again[EVERYTHING].get(name)!r}"
+        for name in sorted({*live, *again[EVERYTHING]})
+        if live.get(name) != again[EVERYTHING].get(name)
     ]
-    verdict = again["without logs"]["verdict"]
-    wanted = {**{name: live["verdict"][name] for name in ("status", "code")}, **without}
-    wrong += [
-        f"without logs {name} is {verdict[name]!r} in place of {value!r}"
-        for name, value in wanted.items()
-        if verdict[name] != value
-    ]
-    if verdict["certainty"] == "proved":
-        wrong.append("without logs the verdict is still called proved")
+    same = _decision(live["verdict"])
+    alone = {**same, **predicted}
+    for left_out, result in again.items():
+        found, allowed = _decision(result["verdict"]), [alone] if left_out == CONFIGURATION else [same, alone]
+        if left_out != EVERYTHING and found not in allowed:
+            wrong.append(f"{left_out} the verdict is {found} in place of {' or '.join(map(str, allowed))}")
+    if again[CONFIGURATION]["verdict"]["certainty"] != "predicted":
+        wrong.append(f"{CONFIGURATION} the verdict is called {again[CONFIGURATION]['verdict']['certainty']}")
     return wrong
+
+
+def _decision(verdict: Mapping[str, Any]) -> dict[str, str]:
+    return {name: verdict[name] for name in ("status", "code")}

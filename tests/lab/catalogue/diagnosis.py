@@ -11,9 +11,12 @@ from typing import Any
 from ansible.module_utils.testing import patch_module_args
 from meshlab.errors import LabError
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._module import PATH_OPTIONS
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info
 
 Result = dict[str, Any]
+# Options that leave a witness out.
+WITNESSES = [option for option in ("read_logs", "read_envoy") if option in PATH_OPTIONS]
 QUESTION = {"grafana_namespace": "monitoring", "datasource_uid": "tenant-x"}
 
 

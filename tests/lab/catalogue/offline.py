@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m catalogue.offline FOLDER``: judges saved snapshots again in a process that has no `kubernetes` package.
 
-Prints {name of the snapshot: {"all": result, "without logs": result}} as JSON.
+Prints {name of the snapshot: {which witnesses were left out: result}} as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+
+from catalogue.compare import CONFIGURATION, EVERYTHING
 
 ABSENT = ("kubernetes", "urllib3", "requests")
 
@@ -32,14 +34,17 @@ class Absent(importlib.abc.MetaPathFinder):
 def main(folder: Path) -> None:
     """Judge every snapshot of a folder."""
     sys.meta_path.insert(0, Absent())
-    from catalogue.diagnosis import diagnose
+    from catalogue.diagnosis import WITNESSES, diagnose
 
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        found[path.stem] = {
-            "all": diagnose(snapshot=str(path)),
-            "without logs": diagnose(snapshot=str(path), read_logs=False),
-        }
+    left_out = {
+        EVERYTHING: {},
+        **({f"without {option}": {option: False} for option in WITNESSES} if len(WITNESSES) > 1 else {}),
+        CONFIGURATION: dict.fromkeys(WITNESSES, False),
+    }
+    found = {
+        path.stem: {name: diagnose(snapshot=str(path), **options) for name, options in left_out.items()}
+        for path in sorted(folder.glob("*.json"))
+    }
     json.dump(found, sys.stdout)
 
 

@@ -102,5 +102,5 @@ def report(entry: Judged, seconds: float) -> None:
 
 
 def differences(entry: Judged, again: Mapping[str, Mapping[str, Result]]) -> list[str]:
-    without = scenario.read(entry.name)["before"].get("without_logs", {})
-    return compare.offline(entry.result or {}, again[entry.name.rpartition("/")[2]], without)
+    predicted = scenario.read(entry.name)["before"].get("predicted", {})
+    return compare.offline(entry.result or {}, again[entry.name.rpartition("/")[2]], predicted)

@@ -11,12 +11,14 @@ import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from meshlab import manifests, waiting
+from meshlab import manifests, namespaces, waiting
 from meshlab.api import Api, ApiError, Manifest
 
 from stage.scenario import identity
 
 NAMESPACE = "monitoring"
+# A second one, for worlds in which the proxy is not beside Prometheus.
+GUESTS = "tenants"
 PATIENCE = 90.0
 RESTARTED = "meshlab/restarted"
 # Whose connections outlive a change: a scenario starts with a new pod of it.
@@ -52,6 +54,7 @@ FIRST = ("Namespace", "ServiceAccount", "ConfigMap", "Secret")
 def bring_about(api: Api, objects: Iterable[Manifest], failing: Collection[str] = ()) -> float:
     """Make the namespace hold these objects and no others, with a new pod of the proxy, and wait until all are ready.
 
+    What is in the guests' namespace is always new.
     failing: Deployments whose pods are to have ended by themselves in place of being ready.
     Returns when the last object was written, of the monotonic clock.
     Raises LabError where that does not happen in time, ApiError where the API server refuses an object.
@@ -59,6 +62,7 @@ def bring_about(api: Api, objects: Iterable[Manifest], failing: Collection[str] 
     wanted = [_fresh(manifest) for manifest in objects]
     early = [manifest for manifest in wanted if manifest["kind"] in FIRST]
     late = [manifest for manifest in wanted if manifest["kind"] not in FIRST]
+    namespaces.clean(api, GUESTS)
     manifests.apply(api, [manifest for manifest in early if manifest["kind"] == "Namespace"])
     sweep(api, {identity(manifest) for manifest in wanted})
     for group in ([manifest for manifest in early if manifest["kind"] != "Namespace"], late):
@@ -152,18 +156,22 @@ def wait_until_ready(api: Api, failing: Collection[str] = ()) -> None:
 
 def unready(api: Api, failing: Collection[str] = ()) -> list[str]:
     """What is not as it should be yet, as sentences."""
-    found = []
-    expected = 0
-    for deployment in api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")["items"]:
-        name, replicas, status = deployment["metadata"]["name"], deployment["spec"]["replicas"], deployment["status"]
-        expected += replicas
-        current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")]
-        if not current or counts != [replicas, replicas, 0 if name in failing else replicas]:
-            found.append(f"Deployment {name} has not rolled out")
-    pods = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    found, pods, expected = [], [], 0
+    for namespace in (NAMESPACE, GUESTS):
+        pods += api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+        for deployment in api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments")["items"]:
+            expected += deployment["spec"]["replicas"]
+            if not _rolled_out(deployment, failing):
+                found.append(f"Deployment {deployment['metadata']['name']} has not rolled out")
     found += [f"no pod of {name} has ended" for name in failing if not _ended(pods, name)]
     return found if found or len(pods) == expected else [f"{len(pods)} pods are there, {expected} are wanted"]
+
+
+def _rolled_out(deployment: Manifest, failing: Collection[str]) -> bool:
+    meta, replicas, status = deployment["metadata"], deployment["spec"]["replicas"], deployment.get("status", {})
+    counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")]
+    current: bool = status.get("observedGeneration", 0) >= meta["generation"]
+    return current and counts == [replicas, replicas, 0 if meta["name"] in failing else replicas]
 
 
 def _ended(pods: Iterable[Manifest], deployment: str) -> bool:

@@ -81,28 +81,32 @@ def test_kinds_of_mistakes(wanted: str, found: str, kind: str) -> None:
     assert compare.kind({"status": wanted}, result(found)) == kind
 
 
+def again(whole: dict[str, Any], alone: dict[str, Any], **others: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {compare.EVERYTHING: whole, **others, compare.CONFIGURATION: alone}
+
+
 def test_offline_alike() -> None:
     live = result("broken", "QP101")
-    without = result("broken", "QP101", certainty="predicted")
-    assert compare.offline(live, {"all": live, "without logs": without}, {}) == []
+    assert compare.offline(live, again(live, result("broken", "QP101", certainty="predicted")), {}) == []
 
 
 def test_offline_another_verdict() -> None:
     live, other = result("broken", "QP101"), {**result("healthy"), "extra": 1}
-    wrong = compare.offline(live, {"all": other, "without logs": result("healthy")}, {})
-    assert [sentence.partition(":")[0] for sentence in wrong] == [
+    wrong = compare.offline(live, again(other, result("healthy"), without=result("at_risk", "QP101")), {})
+    assert [sentence.partition(":")[0].partition(" is {")[0] for sentence in wrong] == [
         "offline extra is another one",
         "offline findings is another one",
         "offline verdict is another one",
-        "without logs status is 'healthy' in place of 'broken'",
-        "without logs code is '' in place of 'QP101'",
-        "without logs the verdict is still called proved",
+        "without the verdict",
+        "by configuration alone the verdict",
+        "by configuration alone the verdict is called proved",
     ]
 
 
-def test_logs_that_contradict_may_decide() -> None:
+def test_a_witness_that_contradicts_may_decide() -> None:
     live = result("inconclusive", "QP901", certainty="contradicted")
-    without = result("broken", "QP101", certainty="predicted")
+    alone = result("broken", "QP101", certainty="predicted")
     expected = {"status": "broken", "code": "QP101"}
-    assert compare.offline(live, {"all": live, "without logs": without}, expected) == []
-    assert compare.offline(live, {"all": live, "without logs": without}, {}) != []
+    assert compare.offline(live, again(live, alone, without_one=live, without_other=alone), expected) == []
+    assert compare.offline(live, again(live, alone), {}) != []
+    assert compare.offline(live, again(live, live), expected) != []

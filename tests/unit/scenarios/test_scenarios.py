@@ -81,7 +81,7 @@ BEFORE = act(
     "answer",
     answer=ANSWER,
     verdict=VERDICT,
-    without_logs=VERDICT,
+    predicted=VERDICT,
     findings={"type": "array", "items": {"enum": CODES}},
     summary={"type": "string"},
     evidence=TEXTS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from meshlab.errors import LabError
-from stage import crowd, query, state
+from stage import crowd, query, scenario, state, world
 from stage.scenario import edit, lay
 
 SERVICE = {"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 1}, {"port": 2}]}}
@@ -136,3 +136,68 @@ def test_crowd_stands_beside_the_path() -> None:
         7000,
         7001,
     }
+
+
+def deployed(name: str, generation: int = 1, **status: int) -> dict[str, Any]:
+    counts = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1, **status}
+    return {"metadata": {"name": name, "generation": generation}, "spec": {"replicas": 1}, "status": counts}
+
+
+def of_deployment(name: str, restarts: int = 0) -> dict[str, Any]:
+    return {"metadata": {"name": f"{name}-1-2"}, "status": {"containerStatuses": [{"restartCount": restarts}]}}
+
+
+class Cluster:
+    """Answers the two lists that the stage waits on; the second namespace is empty."""
+
+    def __init__(self, deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> None:
+        self.lists = {"deployments": deployments, "pods": pods}
+
+    def get(self, path: str) -> dict[str, Any]:
+        _start, _slash, kind = path.rpartition("/")
+        return {"items": self.lists[kind] if f"/{world.NAMESPACE}/" in path else []}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "pods", "failing", "complaints"),
+    [
+        (deployed("a"), 1, (), []),
+        (deployed("a", generation=2), 1, (), ["Deployment a has not rolled out"]),
+        (deployed("a", availableReplicas=0), 1, (), ["Deployment a has not rolled out"]),
+        (deployed("a"), 2, (), ["2 pods are there, 1 are wanted"]),
+        (deployed("a", availableReplicas=0), 1, ("a",), ["no pod of a has ended"]),
+        (deployed("a"), 1, ("a",), ["Deployment a has not rolled out", "no pod of a has ended"]),
+    ],
+)
+def test_what_the_stage_waits_for(
+    deployment: dict[str, Any], pods: int, failing: tuple[str, ...], complaints: list[str]
+) -> None:
+    cluster = Cluster([deployment], [of_deployment("a")] * pods)
+    assert world.unready(cluster, failing) == complaints
+
+
+def test_a_pod_that_ended_by_itself_is_enough() -> None:
+    cluster = Cluster([deployed("a", availableReplicas=0)], [of_deployment("a", restarts=1)])
+    assert world.unready(cluster, ["a"]) == []
+
+
+def test_a_world_of_a_group_is_one_file() -> None:
+    late = scenario.load("catalogue/qp901_sidecar_declares_tcp_late")
+    assert [manifest["kind"] for manifest in late.late] == ["Sidecar"]
+    assert late.answer == {"status": 503}, "what is proven before anything comes late"
+    assert all(manifest["kind"] != "Sidecar" for manifest in late.objects)
+
+
+def test_late_edits_write_what_they_name_alone() -> None:
+    [changed] = scenario.load("catalogue/qp101_http_late").late
+    assert changed["spec"]["ports"][0]["appProtocol"] == "http"
+
+
+def test_objects_in_the_data_are_laid_over_the_stack() -> None:
+    loaded = scenario.load("catalogue/mutual").objects
+    assert [manifest["kind"] for manifest in loaded if manifest["kind"] == "DestinationRule"] == ["DestinationRule"]
+
+
+def test_an_unknown_scenario_is_named() -> None:
+    with pytest.raises(LabError, match="There is no scenario catalogue/nothing"):
+        scenario.load("catalogue/nothing")

@@ -64,7 +64,7 @@ def bring_about(api: Api, objects: Iterable[Manifest], failing: Collection[str] 
     late = [manifest for manifest in wanted if manifest["kind"] not in FIRST]
     namespaces.clean(api, GUESTS)
     manifests.apply(api, [manifest for manifest in early if manifest["kind"] == "Namespace"])
-    sweep(api, {identity(manifest) for manifest in wanted})
+    sweep(api, {identity(manifest) for manifest in wanted if manifest["metadata"].get("namespace") == NAMESPACE})
     for group in ([manifest for manifest in early if manifest["kind"] != "Namespace"], late):
         with ThreadPoolExecutor(manifests.THREADS) as pool:
             for _done in pool.map(lambda manifest: replace(api, manifest), group):

@@ -22,8 +22,8 @@ class Relay(NamedTuple):
     tenant_label  the label that it enforces; "" = none
     problem       why upstream or host cannot be told; "" where both are known
     http_version  what it speaks to its upstream; "" = it cannot be told
-    how           for people: what sets the Host that it sends, and where, `{host}` standing for the Host; "" where the
-                  kind takes it as an argument, which a fix can set
+    how           for people: what to write where, so that it sends the Host `{host}` by HTTP/1.1; "" where the kind
+                  takes it as an argument, which a fix can set
     """
 
     kind: str

@@ -102,14 +102,11 @@ def _followed(seen: Seen, scope: _Scope, place: str) -> Relay:
     host = scope.header or PRESERVE if scope.preserve else UPSTREAM
     if "%" in host or "$" in host:
         raise FileError(f"{place} sets Host to {host!r}, which is not followed")
-    return Relay(
-        KIND,
-        seen.container.name,
-        upstream=f"{found[1]}://{found[2]}{port}",
-        host=host,
-        http_version=scope.version,
-        how=f"write `ProxyPreserveHost Off` in {place} and reload httpd, so that it sends the name in its ProxyPass",
-    )
+    how = f"write `ProxyPreserveHost Off` in {place} and reload httpd, so that it sends the name in its ProxyPass"
+    if scope.version == HTTP_1_0:
+        how = f"remove `force-proxy-request-1.0` from {place}" + ("" if host == UPSTREAM else f", {how}")
+    url = f"{found[1]}://{found[2]}{port}"
+    return Relay(KIND, seen.container.name, upstream=url, host=host, http_version=scope.version, how=how)
 
 
 def _scopes(directives: tuple[Directive, ...], seen: Seen, place: str) -> Iterator[_Scope]:

@@ -42,6 +42,7 @@ class _Found(NamedTuple):
     host: str
     version: str
     place: str
+    server: str
 
 
 def recognise(container: Container) -> bool:
@@ -62,7 +63,8 @@ def relay(seen: Seen) -> Relay:
         return blank._replace(problem=str(error))
     except SyntaxProblemError as error:
         return blank._replace(problem=f"{file.place}: {error}")
-    how = f"write `http-request set-header Host {{host}}` in {found.place} and reload HAProxy"
+    named = "" if found.host != found.server else ", without its http-send-name-header,"
+    how = f"write `http-request set-header Host {{host}}` in {found.place}{named} and reload HAProxy"
     return blank._replace(upstream=found.upstream, host=found.host, http_version=found.version, how=how)
 
 
@@ -93,7 +95,7 @@ def _followed(sections: list[Section], arrival: Arrival, place: str) -> _Found:
     version = HTTP_2 if "h2" in target else HTTP_1_1
     scheme = "https" if "ssl" in target else "http"
     where = f"{back.kind} {back.name} of {place}"
-    return _Found(f"{scheme}://{target[1]}", _host(chain, target[0], arrival.path, place), version, where)
+    return _Found(f"{scheme}://{target[1]}", _host(chain, target[0], arrival.path, place), version, where, target[0])
 
 
 def _ports(section: Section) -> set[int]:

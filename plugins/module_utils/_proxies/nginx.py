@@ -82,14 +82,9 @@ def _followed(seen: Seen, chain: Chain) -> Relay:
     written = _substituted(passes[-1].args[0], chain, place)
     target = _target(written, chain, place)
     version = _http_version(seen.container, chain, place)
-    return Relay(
-        KIND,
-        seen.container.name,
-        upstream=target.url,
-        host=_host(chain, target, place),
-        http_version=version,
-        how=_how(chain, version, place),
-    )
+    host = _host(chain, target, place)
+    how = _how(chain, host, version, place)
+    return Relay(KIND, seen.container.name, upstream=target.url, host=host, http_version=version, how=how)
 
 
 def _host(chain: Chain, target: Target, place: str) -> str:
@@ -171,12 +166,12 @@ def _replaced(text: str, values: dict[str, str], place: str) -> str:
     return result
 
 
-def _how(chain: Chain, version: str, place: str) -> str:
-    also = "" if version in (HTTP_1_1, HTTP_2) else " and `proxy_http_version 1.1;`"
-    own = chain.blocks[-1].inner("proxy_set_header")
-    lost = (
-        ""
-        if own or not _inherited(chain, "proxy_set_header")
-        else "; repeat there the headers set further out, which it hides"
-    )
-    return f"write `proxy_set_header Host {{host}};`{also} in {place} and reload nginx{lost}"
+def _how(chain: Chain, host: str, version: str, place: str) -> str:
+    """What to write so that the Host and the version of HTTP are right; the Host that is nginx's own mostly is."""
+    fresh = version in (HTTP_1_1, HTTP_2)
+    directives = [*(["`proxy_set_header Host {host};`"] if host != UPSTREAM or fresh else [])]
+    directives += [] if fresh else ["`proxy_http_version 1.1;`"]
+    hides = "proxy_set_header" in directives[0] and not chain.blocks[-1].inner("proxy_set_header")
+    lost = hides and _inherited(chain, "proxy_set_header")
+    also = "; repeat there the headers set further out, which it hides" if lost else ""
+    return f"write {' and '.join(directives)} in {place} and reload nginx{also}"

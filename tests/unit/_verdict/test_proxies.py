@@ -38,6 +38,7 @@ def nginx(inside: str, tag: str = "1.27.1") -> World:
 
 HAPROXY = "/usr/local/etc/haproxy/haproxy.cfg"
 HAPROXY_TEXT = f"listen x\n mode http\n bind :8080\n server p {PROMETHEUS_HOST}:9090\n"
+HTTPD = "/usr/local/apache2/conf/httpd.conf"
 CADDY = f":8080 {{\n reverse_proxy {PROMETHEUS_HOST}:9090 {{\n header_up X-A b\n }}\n}}\n"
 APACHE = f"Listen 8080\nProxyPreserveHost On\nProxyPass / {UPSTREAM}/\n"
 V1 = "proxy_http_version 1.1;"
@@ -74,12 +75,12 @@ CASES: dict[str, tuple[World, str, str]] = {
         "",
     ),
     "httpd, preserving": (
-        through("httpd:2.4", files={"/usr/local/apache2/conf/httpd.conf": APACHE}),
+        through("httpd:2.4", files={HTTPD: APACHE}),
         "broken",
         "QP101",
     ),
     "httpd": (
-        through("httpd:2.4", files={"/usr/local/apache2/conf/httpd.conf": APACHE.replace("On", "Off")}),
+        through("httpd:2.4", files={HTTPD: APACHE.replace("On", "Off")}),
         "healthy",
         "",
     ),
@@ -113,7 +114,17 @@ def remedy(world: World, strategy: str) -> Remedy:
     ("world", "directive"),
     [
         (nginx(V1 + "proxy_set_header Host $host;"), f"`proxy_set_header Host {PROMETHEUS_HOST};` in location /"),
-        (nginx(""), "`proxy_http_version 1.1;`"),
+        (nginx(""), "speaks HTTP/1.0, which no argument changes: write `proxy_http_version 1.1;` in location /"),
+        (
+            through(
+                "httpd:2.4", files={HTTPD: APACHE.replace("ProxyPreserveHost On", "SetEnv force-proxy-request-1.0 1")}
+            ),
+            "remove `force-proxy-request-1.0`",
+        ),
+        (
+            through("haproxy:3.0", files={HAPROXY: HAPROXY_TEXT + " http-send-name-header Host\n"}),
+            "without its http-send-name-header",
+        ),
         (
             through("haproxy:3.0", files={HAPROXY: HAPROXY_TEXT}),
             f"`http-request set-header Host {PROMETHEUS_HOST}`",
@@ -123,7 +134,7 @@ def remedy(world: World, strategy: str) -> Remedy:
             "`header_up Host {upstream_hostport}`",
         ),
         (
-            through("httpd:2.4", files={"/usr/local/apache2/conf/httpd.conf": APACHE}),
+            through("httpd:2.4", files={HTTPD: APACHE}),
             "`ProxyPreserveHost Off`",
         ),
     ],

@@ -56,6 +56,8 @@ def _by_hand(ill: Ill, hop: Hop, relay: Relay) -> str:
     who = f"{relay.kind} in {hop.step.client}"
     if relay.how:
         how = relay.how.replace("{host}", hostnames.fqdn(hop.step.service, ill.path.mesh.domain))
+        if hop.route.default_chain:
+            return f"{who} speaks HTTP/{relay.http_version}, which no argument changes: {how}."
         return f"The Host that {who} sends is not set by an argument: {how}."
     if relay.host == UPSTREAM:
         return f"{who} already sends the name in its upstream's URL, {hop.host!r}; correct that URL."

@@ -5,7 +5,6 @@
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
-STEP := $(PYTHON) tests/tools/steps.py
 LAB := PYTHONPATH=tests/lab $(PYTHON) -m meshlab
 
 MESHES ?= 300
@@ -38,7 +37,7 @@ venv:
 	@sh tests/tools/bootstrap.sh
 
 unit: venv
-	@$(STEP) "Unit tests" $(PYTHON) -m pytest -q
+	@$(PYTHON) tests/tools/unit.py
 
 lint: venv
 	@$(PYTHON) tests/tools/lint.py

@@ -6,12 +6,11 @@ One linter's objection does not stop the next: a developer sees everything in on
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import agent
 import tree
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
@@ -34,21 +33,6 @@ def pure_rooms() -> int:
     targets = [argument for room in PURE_PACKAGES for argument in ("--package", f"{ROOMS}.{room}")]
     targets += [argument for module in PURE_MODULES for argument in ("--module", f"{ROOMS}.{module}")]
     return tool("mypy", "--no-error-summary", *targets, MYPYPATH=str(tree.live()))()
-
-
-def go_sources() -> int:
-    """Check the format of all Go sources of the lab, and its node agent for suspicious constructs.
-
-    The other Go modules only pin what is built from elsewhere; to vet them would be to compile Kubernetes.
-    """
-    agent = ROOT / "tests" / "lab" / "agent"
-    if not any(agent.rglob("*.go")):
-        raise AbsentError("tests/lab/agent holds no Go source")
-    listing = subprocess.run(["gofmt", "-l", "tests/lab"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listing.returncode or listing.stdout:
-        print(f"gofmt would change:\n{listing.stdout}{listing.stderr}", end="")
-        return 1
-    return call(["go", "vet", "./..."], cwd=agent)
 
 
 def checks() -> list[tuple[str, Callable[[], int]]]:
@@ -79,10 +63,10 @@ def checks() -> list[tuple[str, Callable[[], int]]]:
             tool("ansible-lint", "-q", "--nocolor", ANSIBLE_COLLECTIONS_PATH=collections),
         ),
     ]
-    if shutil.which("go"):
-        found.append(("go vet and gofmt", go_sources))
+    if agent.go():
+        found.append(("go vet and gofmt", agent.check))
     else:
-        print("   NOT CHECKED: the lab's Go sources, because Go is not installed here (make lab-up installs it)")
+        print(f"   NOT CHECKED: the lab's Go sources, {agent.WHERE_FROM}")
     return found
 
 

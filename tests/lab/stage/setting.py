@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from meshlab import mesh_config
 from meshlab.api import Api
@@ -13,8 +14,8 @@ from stage import query, world
 from stage.scenario import Scenario
 
 
-def bring_about(api: Api, places: Folders, wanted: Scenario) -> tuple[query.Reply, float]:
-    """Bring a scenario's world about.
+def bring_about(api: Api, places: Folders, wanted: Scenario, anew: Collection[str] = ()) -> tuple[query.Reply, float]:
+    """Bring a scenario's world about. anew: Deployments that get new pods, beside the proxy.
 
     Returns the answer that proves it, from before anything came late, and when the last object was written (of the
     monotonic clock). Raises LabError.
@@ -22,7 +23,7 @@ def bring_about(api: Api, places: Folders, wanted: Scenario) -> tuple[query.Repl
     mesh_config.reset(api, places)
     if wanted.mesh:
         mesh_config.change(api, wanted.mesh)
-    written = world.bring_about(api, wanted.objects, wanted.unready)
+    written = world.bring_about(api, wanted.objects, wanted.unready, anew)
     reply = query.wait_for(api, places, wanted.answer)
     if wanted.late:
         world.add(api, wanted.late)

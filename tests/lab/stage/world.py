@@ -51,15 +51,18 @@ NATIVE = frozenset(
 FIRST = ("Namespace", "ServiceAccount", "ConfigMap", "Secret")
 
 
-def bring_about(api: Api, objects: Iterable[Manifest], failing: Collection[str] = ()) -> float:
+def bring_about(
+    api: Api, objects: Iterable[Manifest], failing: Collection[str] = (), anew: Collection[str] = ()
+) -> float:
     """Make the namespace hold these objects and no others, with a new pod of the proxy, and wait until all are ready.
 
     What is in the guests' namespace is always new.
-    failing: Deployments whose pods are to have ended by themselves in place of being ready.
+    failing: Deployments whose pods are to have ended by themselves in place of being ready. anew: Deployments that get
+    new pods too, so that none of their connections is from before.
     Returns when the last object was written, of the monotonic clock.
     Raises LabError where that does not happen in time, ApiError where the API server refuses an object.
     """
-    wanted = [_fresh(manifest) for manifest in objects]
+    wanted = [_fresh(manifest, {PROXY[1], *anew}) for manifest in objects]
     early = [manifest for manifest in wanted if manifest["kind"] in FIRST]
     late = [manifest for manifest in wanted if manifest["kind"] not in FIRST]
     namespaces.clean(api, GUESTS)
@@ -80,8 +83,9 @@ def add(api: Api, objects: Iterable[Manifest]) -> None:
         replace(api, manifest)
 
 
-def _fresh(manifest: Manifest) -> Manifest:
-    if identity(manifest) != PROXY:
+def _fresh(manifest: Manifest, names: Collection[str]) -> Manifest:
+    kind, name = identity(manifest)
+    if kind != "Deployment" or name not in names:
         return manifest
     stamped = copy.deepcopy(manifest)
     template = stamped["spec"]["template"].setdefault("metadata", {})

@@ -2,8 +2,11 @@
 """Meshes made by chance, the same from the same seed: everything that decides how a sidecar sends a request.
 
 A mesh lives in a slot: two namespaces with the same three pods for every mesh, a client, a server with a sidecar and a
-server without one. Only Services and Istio's objects differ. Ports and foreign names carry the slot's number, so that
-slots which are tested side by side do not touch each other.
+server without one. Only Services, Istio's objects and a label of a pod differ. Ports and foreign names carry the slot's
+number, so that slots which are tested side by side do not touch each other.
+
+Left out is what holds for the whole mesh, because the lab is shared: enableAutoMtls, the mesh's outbound policy and
+objects of the root namespace. docs/truth-table.md has them measured one by one.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 DOMAIN = "svc.cluster.local"
+TLS_MODE = "security.istio.io/tlsMode"
 SERVER, BARE, BOTH = {"app": "server"}, {"app": "bare"}, {"tier": "back"}
 # Declared protocols, (name, appProtocol), weighted by how often people write them.
 DECLARED = (
@@ -91,6 +95,7 @@ class _Maker:
             (0.4, self.authorization),
             (0.25, self.authorization),
             (0.06, self.service_entry),
+            (0.08, self.other_tls_mode),
         ):
             if self.often(share):
                 found.append(make(len(found)))
@@ -310,6 +315,12 @@ class _Maker:
                 {"ipBlocks": ["10.0.0.0/8"]},
             )
         )
+
+    def other_tls_mode(self, _index: int) -> Object:
+        """The server's pod without the label by which clients expect mTLS: a patch of the pod that is there."""
+        found = _object("v1", "Pod", self.slot.server, "server", {})
+        found["metadata"]["labels"] = {TLS_MODE: "disabled"}
+        return found
 
     def service_entry(self, index: int) -> Object:
         host = self.some(*self.slot.foreign)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from meshlab import waiting
-from meshlab.api import Api, ApiError
+from meshlab.api import MERGE, Api, ApiError
 from meshlab.errors import LabError
 from meshlab.settings import folders
 
@@ -20,10 +20,12 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import Dump
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import envoy
-from differential.generator import Object, Slot
+from differential.generator import TLS_MODE, Object, Slot
 from differential.witness import MARK, Seen
 
 PATIENCE = 20.0
+# Envoy has been seen to abort while it was given one configuration after the other; its pod-mate starts it anew.
+RESTART = 60.0
 # Envoy gets clusters, endpoints and listeners before routes: what the mark promises has then arrived as well.
 REST = 0.15
 
@@ -41,6 +43,8 @@ class Bench:
     def prepare(self) -> None:
         """Make the slot's namespaces and pods, and wait until the pods are ready. Raises LabError."""
         for namespace in (self.slot.client, self.slot.server):
+            path = f"/api/v1/namespaces/{namespace}"
+            waiting.until(lambda path=path: not self._ends(path), f"the end of namespace {namespace}", 60.0, pause=0.3)
             self.api.apply(_namespace(namespace))
         for namespace in (self.slot.client, self.slot.server):
             path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
@@ -50,12 +54,15 @@ class Bench:
                 self.api.request("POST", self.api.path(pod).rpartition("/")[0], pod)
         waiting.until(self._ready, f"the pods of {self.slot.client} and {self.slot.server}", 60.0, pause=0.3)
 
+    def _ends(self, path: str) -> bool:
+        found = self.api.get_or_none(path)
+        return found is not None and found["status"]["phase"] == "Terminating"
+
     def _ready(self) -> bool:
-        return all(
-            {"type": "Ready", "status": "True"}.items() <= condition.items()
-            for pod in self.pods()
-            for condition in pod["status"].get("conditions", [{}])
-            if condition.get("type") in ("Ready", None)
+        ready = {"type": "Ready", "status": "True"}.items()
+        conditions = (pod["status"].get("conditions", []) for pod in self.pods())
+        return [any(ready <= entry.items() for entry in found) for found in conditions] == [True] * len(
+            _pods(self.slot)
         )
 
     def pods(self) -> list[Object]:
@@ -68,12 +75,24 @@ class Bench:
     def clear(self) -> None:
         """Delete what the last mesh consisted of."""
         for obj in self.present:
+            if obj["kind"] == "Pod":
+                self._label({**obj, "metadata": {**obj["metadata"], "labels": {TLS_MODE: "istio"}}})
+                continue
             try:
                 self.api.request("DELETE", self.api.path(obj))
             except ApiError as error:
                 if error.status != 404:
                     raise
         self.present = []
+
+    def leave(self) -> None:
+        """Delete the slot's namespaces, without waiting until they are gone."""
+        for namespace in (self.slot.client, self.slot.server):
+            self.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+
+    def _label(self, pod: Object) -> None:
+        body = {"metadata": {"labels": pod["metadata"]["labels"]}}
+        self.api.request("PATCH", self.api.path(pod), body, MERGE)
 
     def sweep(self) -> None:
         """Delete what an earlier run left behind."""
@@ -123,14 +142,19 @@ class Bench:
         return any(rule in found.name for entry in dump.listeners for chain in entry.chains for found in chain.rules)
 
     def _dump(self, namespace: str, pod: str, names: str) -> Dump:
-        answer = envoy.config_dump(
-            self.client, Need("envoy", "Pod", namespace, pod, container="istio-proxy", command=(names,))
-        )
-        if answer.problem:
-            raise LabError(f"{answer.problem}.")
+        need = Need("envoy", "Pod", namespace, pod, container="istio-proxy", command=(names,))
+        deadline = time.monotonic() + RESTART
+        while (answer := envoy.config_dump(self.client, need)).problem:
+            if time.monotonic() > deadline:
+                raise LabError(f"{answer.problem}.")
+            time.sleep(1.0)
         return envoy_plain.from_object(answer.objects[0])
 
     def _create(self, obj: Object) -> Object | None:
+        if obj["kind"] == "Pod":
+            self._label(obj)
+            self.present.append(obj)
+            return None
         try:
             made: Object = self.api.request("POST", self.api.path(obj).rpartition("/")[0], obj)
         except ApiError as error:

@@ -8,7 +8,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
+
+from meshlab.errors import LabError
 
 from differential import shrink
 from differential.generator import Object, Slot, objects
@@ -50,32 +53,26 @@ class Tally:
 
 def run(seeds: Sequence[int], slots: int, shrinks: int, told: Callable[[str], None]) -> Tally:
     """Compare one mesh for each seed. shrinks: how many disagreements are made small. Raises LabError."""
-    benches = [Bench(Slot(number)) for number in range(1, slots + 1)]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for seed in seeds:
         waiting.put(seed)
-    tally, failures = Tally(), []
+    tally = Tally()
 
     def work(bench: Bench) -> None:
         try:
             bench.prepare()
             bench.sweep()
             for seed in _drain(waiting):
-                if failures:
-                    break
                 _one(bench, seed, tally, shrinks, told)
-            bench.clear()
-        except Exception as error:
-            failures.append(error)
+            bench.leave()
+        except LabError:
+            # Nothing that follows would be better.
+            list(_drain(waiting))
             raise
 
-    threads = [threading.Thread(target=work, args=(bench,)) for bench in benches]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(slots) as pool:
+        for _done in pool.map(work, [Bench(Slot(number)) for number in range(1, slots + 1)]):
+            continue
     return tally
 
 

@@ -8,14 +8,13 @@ which in a large mesh is nearly all of it (https://www.envoyproxy.io/docs/envoy/
 
 from __future__ import annotations
 
-import json
 from urllib.parse import quote
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import UnreachableError
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import envoy_dump, envoy_plain
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved_dump
 
 TIMEOUT = 15.0
 
@@ -33,12 +32,6 @@ def config_dump(client: Client, need: Need) -> Answer:
     except UnreachableError as error:
         return Answer(problem=f"{where} could not be read: {error.why}")
     if output.code != 0:
-        said = output.message or output.stderr.strip().rpartition("\n")[2] or f"exit code {output.code}"
+        said = output.stderr.strip().rpartition("\n")[2] or output.message or f"exit code {output.code}"
         return Answer(problem=f"{where} could not be read: {said}")
-    try:
-        decoded = json.loads(output.stdout)
-    except ValueError:
-        return Answer(problem=f"{where} is no JSON")
-    if not isinstance(decoded, dict):
-        return Answer(problem=f"{where} is no JSON object")
-    return Answer((envoy_plain.to_object(envoy_dump.parse(decoded)),))
+    return saved_dump.reduced(output.stdout, where)

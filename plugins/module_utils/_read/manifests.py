@@ -25,6 +25,13 @@ LOG_PATHS = (
     "logs/{namespace}/{pod}/{container}.log",
     "namespaces/{namespace}/pods/{pod}/{container}/{container}/logs/current.log",
 )
+# Where a sidecar's `config_dump` may be: our own layout, then that of `istioctl bug-report`.
+DUMPS = "config_dumps"
+DUMP_PATHS = (
+    "config_dumps/{namespace}/{pod}.json",
+    "proxies/{namespace}/{pod}/config_dump?include_eds",
+    "proxies/{namespace}/{pod}/config_dump",
+)
 
 
 class ManifestReader:
@@ -48,6 +55,8 @@ class ManifestReader:
         """Answer one need."""
         if need.verb == "log":
             return self._log(need)
+        if need.verb == "envoy":
+            return self._envoy(need)
         if need.kind == "MeshConfig":
             return self._mesh_config(need)
         if need.kind == "DataSource":
@@ -96,14 +105,29 @@ class ManifestReader:
         return Answer(tuple(sources), problem="; ".join(problems))
 
     def _log(self, need: Need) -> Answer:
-        for layout in LOG_PATHS:
-            relative = layout.format(namespace=need.namespace, pod=need.name, container=need.container)
+        path = self._found(LOG_PATHS, need)
+        if not path:
+            return Answer(problem=f"the folder holds no {LOG_PATHS[0].format_map(_fields(need))}")
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return Answer(text=file.read())
+
+    def _envoy(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved_dump
+
+        path = self._found(DUMP_PATHS, need)
+        if not path:
+            return Answer(problem=f"the folder holds no {DUMP_PATHS[0].format_map(_fields(need))}")
+        return saved_dump.read(path)
+
+    def _found(self, layouts: tuple[str, ...], need: Need) -> str:
+        """The first file that one of the layouts leads to, anywhere below the folder; "" where there is none."""
+        for layout in layouts:
+            relative = layout.format_map(_fields(need))
             for root, _folders, _names in os.walk(self._folder):
                 path = os.path.join(root, relative)
                 if os.path.isfile(path):
-                    with open(path, encoding="utf-8", errors="replace") as file:
-                        return Answer(text=file.read())
-        return Answer(problem=f"the folder holds no {LOG_PATHS[0].format_map(_fields(need))}")
+                    return path
+        return ""
 
 
 def _fields(need: Need) -> dict[str, str]:
@@ -137,7 +161,7 @@ def _unpacked(entries: list[Any]) -> Iterator[Object]:
 
 def _files(folder: str) -> Iterator[str]:
     for root, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name != DUMPS)
         for name in sorted(names):
             if name.endswith(ENDINGS):
                 yield os.path.join(root, name)

@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="differential", description=__doc__)
     parser.add_argument("--meshes", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1, help="of the first mesh; the others follow")
-    parser.add_argument("--slots", type=int, default=4, help="meshes that live side by side, two sidecars each")
+    parser.add_argument("--slots", type=int, default=3, help="meshes that live side by side, two sidecars each")
     parser.add_argument("--shrink", type=int, default=3, help="disagreements that are made small")
     chosen = parser.parse_args()
     began = time.monotonic()

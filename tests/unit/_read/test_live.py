@@ -172,6 +172,40 @@ def test_log_is_bounded(server: ApiServer, reader: LiveReader) -> None:
     assert gone == Answer(problem="Pod monitoring/gone does not exist")
 
 
+ENVOY = Need("envoy", "Pod", "monitoring", "p", container="istio-proxy", command=("virtual.*|a b",))
+ASKED = ("pilot-agent", "request", "GET", "config_dump?include_eds&name_regex=virtual.%2A%7Ca%20b")
+
+
+def test_envoy_is_asked_by_name_and_what_it_says_is_reduced(server: ApiServer, reader: LiveReader) -> None:
+    secret = {"secret": {"tls_certificate": {"private_key": "s3cret"}}}
+    raw = {"configs": [{"dynamic_listeners": [{"name": "virtualInbound"}], "dynamic_active_secrets": [secret]}]}
+    server.commands[ASKED] = (json.dumps(raw), "INFO GOMEMLIMIT is already set\n", 0)
+    (found,) = reader.read(ENVOY).objects
+    assert [entry["name"] for entry in found["listeners"]] == ["virtualInbound"]
+    assert "s3cret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        (("", "Error: connection refused\n", 1), "could not be read: Error: connection refused"),
+        (("", "", 7), "could not be read: command terminated with non-zero exit code: 7"),
+        (("<html>", "", 0), "is no JSON"),
+        (("[]", "", 0), "is no JSON object"),
+    ],
+)
+def test_an_envoy_that_does_not_answer_is_a_problem(
+    server: ApiServer, reader: LiveReader, output: tuple[str, str, int], why: str
+) -> None:
+    server.commands[ASKED] = output
+    assert reader.read(ENVOY).problem == f"Envoy's configuration in Pod monitoring/p {why}"
+
+
+def test_without_the_right_to_exec_envoy_is_a_problem(server: ApiServer, reader: LiveReader) -> None:
+    server.forbid("GET", "exec")
+    assert reader.read(ENVOY).problem.startswith("Not allowed to exec Pod monitoring/p: exec is forbidden")
+
+
 HELP = Need("help", "Pod", "monitoring", "p", container="c", command=("/bin/proxy",))
 
 

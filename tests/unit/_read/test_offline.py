@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import envoys
 import pytest
 import yaml
 from world import NS, PROMETHEUS_HOST, QUESTION, World, istio, obj
@@ -20,6 +21,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.ma
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.overlay import Assumptions, OverlaidReader
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import to_dict
 
+SERVER = "prometheus-abc-1"
 ISTIO_KINDS = (
     "peerauthentications destinationrules virtualservices sidecars serviceentries authorizationpolicies "
     "requestauthentications"
@@ -51,7 +53,9 @@ def folder(path: Path, world: World) -> ManifestReader:
 def test_a_saved_snapshot_gives_the_identical_result(tmp_path: Path) -> None:
     world = World()
     world.logs = {"prom-label-proxy-abc-1": "\n".join(["2026-11-24T10:00:00Z info x"] * 3000)}
+    world.envoys = {pod: envoys.plain(raw) for pod, raw in dumped(World()).items()}
     live, snapshot = collect(WorldReader(world), lambda known: diagnose(QUESTION, known))
+    assert live.judgement.verdict.certainty == "proved"
     path = tmp_path / "snapshot.json"
     saved.save(str(path), QUESTION, snapshot)
     assert path.stat().st_mode & 0o077 == 0
@@ -122,6 +126,33 @@ def test_logs_of_a_must_gather_are_heard(tmp_path: Path) -> None:
     logs.mkdir(parents=True)
     (logs / "current.log").write_text(json.dumps(line))
     assert ask(folder(tmp_path, World())).judgement.verdict.certainty == "proved"
+
+
+def dumped(world: World) -> dict[str, Any]:
+    """Both Envoys' own JSON about the last hop, by pod."""
+    hop = world.diagnose().path.hops[-1]
+    return {hop.step.client.pods[0].name: envoys.client(hop), SERVER: envoys.server(hop, SERVER)}
+
+
+@pytest.mark.parametrize("layout", ["config_dumps/{ns}/{pod}.json", "x/proxies/{ns}/{pod}/config_dump?include_eds"])
+def test_saved_config_dumps_are_heard(tmp_path: Path, layout: str) -> None:
+    for pod, raw in dumped(World()).items():
+        path = tmp_path / layout.format(ns=NS, pod=pod)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(raw))
+    found = ask(folder(tmp_path, World())).judgement.verdict
+    assert (found.code, found.certainty) == ("QP101", "proved")
+
+
+def test_a_config_dump_that_is_none_is_a_silent_witness(tmp_path: Path) -> None:
+    for text, why in (("no JSON", "is no JSON"), ("[]", "is no JSON object")):
+        path = tmp_path / "config_dumps" / NS / f"{SERVER}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        found = ask(folder(tmp_path, World())).judgement.verdict
+        assert found.certainty == "predicted"
+        assert why in found.witnesses[1].says
+        assert "config_dumps/monitoring/prom-label-proxy-abc-1.json" in found.witnesses[1].says
 
 
 def test_an_empty_folder_and_broken_yaml_are_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -55,12 +55,14 @@ def assign(config: Config, path: list[str], value: Any) -> Config:
 
 
 def shows(effective: Config, path: list[str], value: Any) -> bool:
-    """Tell whether istiod's *effective* configuration has *value* at *path*."""
+    """Tell whether istiod's *effective* configuration has *value* at *path*; istiod adds entries of its own to a list."""
     found: Any = effective
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     if found is None:
         return not value or value in ZERO_ENUMS
+    if isinstance(found, list) and isinstance(value, list):
+        return all(entry in found for entry in value)
     return bool(found == value)
 
 

@@ -60,6 +60,8 @@ def test_assign_leaves_the_original_alone() -> None:
         ({}, ["accessLogEncoding"], "JSON", False),
         ({"outboundTrafficPolicy": {"mode": "ALLOW_ANY"}}, ["outboundTrafficPolicy", "mode"], "REGISTRY_ONLY", False),
         ({"outboundTrafficPolicy": {}}, ["outboundTrafficPolicy", "mode"], "REGISTRY_ONLY", True),
+        ({"extensionProviders": [{"name": "envoy"}, {"name": "x"}]}, ["extensionProviders"], [{"name": "x"}], True),
+        ({"extensionProviders": [{"name": "envoy"}]}, ["extensionProviders"], [{"name": "x"}], False),
         ({"enableAutoMtls": True}, ["enableAutoMtls"], False, False),
         ({"enableAutoMtls": False}, ["enableAutoMtls"], False, True),
     ],

@@ -125,7 +125,11 @@ func orderedPod() corev1.PodSpec {
 	sidecar.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 10, ProbeHandler: corev1.ProbeHandler{
 		Exec: &corev1.ExecAction{Command: []string{"ls", "/shared/up"}},
 	}}
-	main := shell("main", `ls /shared/up; echo main >> /shared/order; trap 'sleep 0.3; echo main-end >> /shared/order; exit 0' TERM; while :; do sleep 0.05; done`)
+	main := shell("main", `trap 'sleep 0.3; echo main-end >> /shared/order; exit 0' TERM; ls /shared/up; echo main >> /shared/order; while :; do sleep 0.05; done`)
+	// Ready is who has come as far as its loop.
+	main.ReadinessProbe = &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+		Exec: &corev1.ExecAction{Command: []string{"grep", "-q", "main", "/shared/order"}},
+	}}
 	setup.VolumeMounts, sidecar.VolumeMounts, main.VolumeMounts = shared, shared, shared
 	return corev1.PodSpec{
 		InitContainers: []corev1.Container{setup, sidecar},

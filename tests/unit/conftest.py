@@ -39,11 +39,15 @@ _mount_collection()
 
 @pytest.fixture(scope="session")
 def collections_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory for ANSIBLE_COLLECTIONS_PATH in which Ansible programs find this checkout."""
+    """Return a directory for ANSIBLE_COLLECTIONS_PATH in which Ansible programs find this checkout.
+
+    It holds only what an installed collection may rely on: documentation, tests and extensions are not needed to run.
+    """
     base = tmp_path_factory.mktemp("collections")
-    namespace = base / "ansible_collections" / "meshops"
-    namespace.mkdir(parents=True)
-    (namespace / "istio_remediation").symlink_to(ROOT, target_is_directory=True)
+    collection = base / "ansible_collections" / "meshops" / "istio_remediation"
+    collection.mkdir(parents=True)
+    for part in ("galaxy.yml", "meta", "playbooks", "plugins", "roles"):
+        (collection / part).symlink_to(ROOT / part)
     return base
 
 

@@ -13,20 +13,22 @@ SEED ?= 1
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test truth-table differential bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace truth-table differential bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
 	@echo "make test        Every check below: unit, lint, sanity, lab-test"
-	@echo "make unit        Unit tests: seconds, no root"
+	@echo "make unit        Unit tests, of the lab's Go sources too: half a minute, no root"
 	@echo "make lint        yamllint, ansible-lint, ruff, mypy, documentation, changelog, architecture laws, Go"
 	@echo "make sanity      ansible-test sanity, without containers and without ignores"
-	@echo "make lab-test    The scenarios, by molecule, on the mesh; takes the lab down afterwards (root)"
+	@echo "make lab-test    The scenarios, by molecule, on the mesh, then the lab's own tests; takes it down again (root)"
 	@echo "                 SCENARIOS='a b' runs those; MESHOPS_LAB_KEEP=1 leaves the mesh running"
+	@echo "make lab-trace   Kill each part of the lab in turn: it can be repaired, and leaves nothing behind (root)"
 	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
 	@echo "make lab-status  Say what of the lab runs"
 	@echo "make lab-down    Stop the mesh and leave nothing behind (root)"
-	@echo "make differential  Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
+	@echo "make differential"
+	@echo "                 Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
@@ -69,6 +71,10 @@ test: unit lint sanity lab-test
 
 differential: lab-up
 	@$(PYTHON) tests/tools/differential.py --meshes $(MESHES) --seed $(SEED)
+
+lab-trace: venv
+	@$(LAB) build
+	@PYTHONPATH=tests/lab $(PYTHON) -m pytest -q tests/lab/test_leaves_no_trace.py
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

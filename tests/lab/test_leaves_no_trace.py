@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill a part of the running lab with SIGKILL: ``up`` repairs it, and ``down`` leaves the machine as it was.
 
-Needs root and the lab for itself; takes about three minutes. Run with
-``PYTHONPATH=tests/lab python -m pytest tests/lab/test_leaves_no_trace.py``.
+Needs root and the lab for itself. ``make lab-trace`` runs all in about three minutes, ``make lab-test`` the essential.
 """
 
 from __future__ import annotations
@@ -108,7 +107,7 @@ def pids_of(victim: str) -> list[int]:
         "loopback-forward",
         "envoy",
         "pilot-agent",
-        "everything on the node",
+        pytest.param("everything on the node", marks=pytest.mark.essential),
     ],
 )
 def test_down_after_a_kill_leaves_no_trace(stack: Picture, victim: str) -> None:
@@ -120,6 +119,7 @@ def test_down_after_a_kill_leaves_no_trace(stack: Picture, victim: str) -> None:
     assert differences(stack, picture()) == {}
 
 
+@pytest.mark.essential
 def test_up_repairs_and_then_changes_nothing(stack: Picture) -> None:
     for pid in pids_of("node-agent"):
         os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the mesh up, run every molecule scenario on it, take it down again whatever happened.
+"""Bring the mesh up, run every molecule scenario on it, prove the lab itself, take it down again whatever happened.
 
-Arguments name single scenarios. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running.
+Arguments name single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left
+running, and not killed to see what it leaves behind.
 """
 
 from __future__ import annotations
@@ -13,8 +14,14 @@ from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 
+import agent
 from lab import access, lab
-from steps import ROOT, TOOLS, AbsentError, call, step
+from steps import ROOT, TOOLS, AbsentError, call, environment, step
+
+
+def kept() -> bool:
+    """Tell whether the mesh is to be left running."""
+    return os.environ.get("MESHOPS_LAB_KEEP") == "1"
 
 
 def names(wanted: Sequence[str]) -> list[str]:
@@ -41,6 +48,28 @@ def scenarios(chosen: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+def agent_tests() -> int:
+    """Run all tests of the node agent, with those that start real containers."""
+    return agent.run_tests("-tags", "lab", "-count", "1")
+
+
+def trace() -> int:
+    """Kill what hurts most, and prove that the lab can be repaired and leaves nothing behind. Takes the lab down."""
+    command = [str(TOOLS / "python"), "-m", "pytest", "-q", "-m", "essential", "tests/lab/test_leaves_no_trace.py"]
+    return call(command, env=environment(PYTHONPATH=str(agent.LAB)))
+
+
+def proofs(chosen: Sequence[str], everything: bool) -> bool:
+    """Run the scenarios and, if everything is wanted, what proves the lab itself; tell whether all passed."""
+    steps = [("Lab: scenarios", partial(scenarios, chosen))]
+    if everything:
+        steps.append(("Lab: the node agent with real containers", agent_tests))
+        if not kept():
+            steps.append(("Lab: killed, it leaves no trace", trace))
+    failed = [title for title, action in steps if not step(title, action)]
+    return not failed
+
+
 def interrupt(_number: int, _frame: FrameType | None) -> None:
     """Turn a signal into an exception, so that the lab is taken down on the way out."""
     raise KeyboardInterrupt
@@ -60,12 +89,12 @@ def main(wanted: Sequence[str]) -> int:
         passed = (
             step("Lab: build what is missing", lambda: lab("build"))
             and step("Lab: start the mesh", lambda: lab("up"))
-            and step("Lab: scenarios", lambda: scenarios(chosen))
+            and proofs(chosen, everything=not wanted)
         )
     except KeyboardInterrupt:
         print("== Lab: interrupted")
     finally:
-        if os.environ.get("MESHOPS_LAB_KEEP") != "1":
+        if not kept():
             down = step("Lab: stop the mesh", lambda: lab("down"))
     return 0 if passed and down else 1
 

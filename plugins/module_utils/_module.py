@@ -219,15 +219,26 @@ def diagnose(client: Client | None, params: Params, annotate: bool = False) -> t
     return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
 
 
-def walk(client: Client, params: Params) -> Path:
-    """The path as wired and predicted now, without verdict and remedies. Raises KubeError, InputError."""
+def walk(client: Client, params: Params) -> tuple[Path, str]:
+    """The path as wired and predicted now, and since when its last hop has been so; without verdict and remedies.
+
+    The time is RFC 3339 in UTC, "" where it is not known. Raises KubeError, InputError.
+    """
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization, settled
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.walk import walk as follow
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.catalog import recognise
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
     asked = question(params)
-    path, _snapshot = collect(_live(client, asked, params), lambda snapshot: follow(asked, snapshot, recognise))
-    return path
+
+    def evaluate(snapshot: Snapshot) -> tuple[Path, str]:
+        path = follow(asked, snapshot, recognise)
+        answers = snapshot.require(*authorization.policy_needs(path.mesh, path.hops[-1].step.server))
+        since = settled.since(asked, snapshot, path, path.hops[-1])
+        known = since is not None and not path.unknown and not any(answer.problem for answer in answers)
+        return path, since.isoformat() if since and known else ""
+
+    return collect(_live(client, asked, params), evaluate)[0]
 
 
 def _live(client: Client, asked: Question, params: Params) -> Reader:

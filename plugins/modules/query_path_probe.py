@@ -184,9 +184,10 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
     params = module.params
     Access(client).require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
-    path = _module.walk(client, params)
+    path, settled = _module.walk(client, params)
     tenants = {name: params[name] for name in TENANTS if params[name]}
     wanted = probe.options(path, f"n{secrets.token_hex(8)}", params["query"], params["requests"], tenants)
+    wanted = wanted._replace(settled=settled)
     seen = probe.observe(
         client,
         _grafanas(client, params, path),

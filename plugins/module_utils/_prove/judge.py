@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, objects, route
@@ -21,6 +22,9 @@ PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 # The SNI that Istio's mTLS carries: outbound_.<port>_.<subset>_.<fqdn>.
 ISTIO_SNI = "outbound_."
 SHOWN = 160
+# Connections of a listener that was replaced are closed when it has drained: ProxyConfig.drainDuration, 45 seconds by
+# default (https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig).
+DRAINED = timedelta(seconds=60)
 
 
 class Check(NamedTuple):
@@ -82,7 +86,7 @@ def judge(path: Path, observation: Observation) -> Proof:
         _tenants(observation),
         _replicas(served),
         *(_mtls(hop, seen) for hop in path.hops),
-        _connections(path.hops[-1], seen),
+        _connections(path.hops[-1], seen, observation),
     )
     results = {check.result for check in checks}
     worst = next(result for result in (FAILED, INCONCLUSIVE, PASSED) if result in results)
@@ -231,16 +235,34 @@ def _same_cluster(cluster: str, wanted: str) -> bool:
     return f"{direction}|{port}||{fqdn}".startswith(wanted)
 
 
-def _connections(hop: Hop, seen: _Seen) -> Check:
-    """At least one connection of the probe on the last hop must be new: an old one may outlive what forbids it."""
+def _connections(hop: Hop, seen: _Seen, observation: Observation) -> Check:
+    """On the last hop an old connection may outlive what forbids it, so one must be young enough to prove anything.
+
+    Young is what was opened during the probe, or since the last change of all that the hop rests on. Where that is long
+    ago and the sidecar routes each request on its own, no connection can be older than what it meets.
+    """
     records = list(seen.of(hop.step.client))
-    before = {record.upstream_local for record in records if not seen.during(record)}
     mine = [record for record in records if record.outbound and _of_probe(record, hop, seen) and record.upstream_local]
-    new = {record.upstream_local for record in mine} - before
+    used = {record.upstream_local for record in mine}
+    new = used - {record.upstream_local for record in records if not seen.during(record)}
     if new:
         return Check("connections", PASSED, f"{len(new)} new connections to {hop.step.service.name}")
+    settled, logs_from, started = map(
+        access_log.moment, (observation.settled, observation.logs_from, observation.started)
+    )
+    if used and settled and logs_from and started:
+        if logs_from <= settled and used - _seen_before(records, settled):
+            return Check("connections", PASSED, "the connection was opened since the configuration last changed")
+        if started - settled > DRAINED and all(record.path for record in mine):
+            text = "each request was routed on its own, and what it met has not changed for a while"
+            return Check("connections", PASSED, text)
     why = seen.problem(hop.step.client) or "no new connection was seen"
     return Check("connections", INCONCLUSIVE, f"{why}: an old connection may go on working after what forbids it")
+
+
+def _seen_before(records: list[Record], settled: datetime) -> set[str]:
+    """The connections that had carried something before a moment."""
+    return {record.upstream_local for record in records if (when := access_log.moment(record.time)) and when <= settled}
 
 
 def _shown(body: str) -> str:

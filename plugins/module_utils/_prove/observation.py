@@ -40,6 +40,8 @@ class Observation(NamedTuple):
     replicas      names of the ready pods of the first server behind Grafana, each of which must have served
     tenant_label  the label that the proxy enforces; "" = the path has no such proxy
     tenant        its value for this data source
+    settled       since when all that the last hop rests on has stood as it does; RFC 3339 in UTC, "" = not known
+    logs_from     from when on logs were read
     """
 
     nonce: str
@@ -50,3 +52,5 @@ class Observation(NamedTuple):
     replicas: tuple[str, ...]
     tenant_label: str
     tenant: str
+    settled: str = ""
+    logs_from: str = ""

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier, BrokenBarrierError
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -59,6 +59,7 @@ class Options(NamedTuple):
     tenant        its value for this data source; "" = not known
     other_tenant  another value, which must not be readable; "" = any other
     requests      queries at once in the first round
+    settled       since when all that the path rests on has stood as it does; RFC 3339 in UTC, "" = not known
     """
 
     nonce: str
@@ -67,6 +68,7 @@ class Options(NamedTuple):
     tenant: str = ""
     other_tenant: str = ""
     requests: int = 8
+    settled: str = ""
 
 
 def options(path: Path, nonce: str, query: str, requests: int, tenants: dict[str, str]) -> Options:
@@ -144,17 +146,23 @@ def observe(
         since = LOG_SECONDS_BEFORE + int(time.monotonic() - begun) + 1
         seen = Observation(
             nonce=wanted.nonce,
-            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            started=_rfc3339(started),
             own=tuple(own),
             foreign=tuple(foreign),
             logs=_logs(client, path, since),
             replicas=tuple(pod.name for pod in path.hops[0].step.server.ready_pods),
             tenant_label=wanted.tenant_label,
             tenant=wanted.tenant,
+            settled=wanted.settled,
+            logs_from=_rfc3339(started - timedelta(seconds=LOG_SECONDS_BEFORE)),
         )
         if enough(seen):
             break
     return seen
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def promql(query: str, *matchers: str) -> str:

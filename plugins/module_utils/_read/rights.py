@@ -55,6 +55,7 @@ def to_probe(question: Question, by_port_forward: bool) -> list[Right]:
     verbs = ("get", "create") if by_port_forward else ()
     return [
         *to_walk(question),
+        *_lists(("AuthorizationPolicy",), question),
         read_logs(home),
         *(Right(verb, "pods/portforward", "", home, "", PROBER) for verb in verbs),
     ]

@@ -8,12 +8,11 @@ gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, settled
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import settings_need
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import (
     SIDECAR_CONTAINER,
     Workload,
@@ -29,12 +28,10 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
     Path,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
 
 # Of a workload with many replicas this many are read, so that the number of requests stays bounded.
 PODS_READ = 2
-# istiod sends a change to the sidecars within a second (measured: 0.3 to 0.8 s); clocks differ a little.
-PUSH = timedelta(seconds=3)
 
 HOW_TO_ENABLE = (
     "turn them on with a Telemetry resource (spec.accessLogging: [{providers: [{name: envoy}]}]) or "
@@ -76,7 +73,7 @@ def hear(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> Testim
         for need, answer in zip(wanted, answers, strict=True)
         if answer.problem
     ]
-    since = _settled(question, snapshot, path, hop)
+    since = settled.since(question, snapshot, path, hop)
     client = [record for need in _log_needs(hop.step.client) for record in _records(snapshot, need, since)]
     server = [record for need in _log_needs(hop.step.server) for record in _records(snapshot, need, since)]
     mine = [record for record in client if record.outbound and hop.dialled(record.downstream_local)]
@@ -152,37 +149,3 @@ def _silence(hop: Hop, problems: list[str], anything: list[Record]) -> str:
     return (
         f"the sidecars have logged no request since the configuration last changed; if they never do, {HOW_TO_ENABLE}"
     )
-
-
-def _settled(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> datetime | None:
-    """When the newest of all that this hop rests on had reached the sidecars."""
-    server, client = hop.step.server.namespace, hop.step.client.namespace
-    rests_on = [
-        hop.step.service.object,
-        *snapshot.ask(settings_need(question)).objects,
-        *(
-            obj
-            for obj in path.mesh.of("PeerAuthentication")
-            if objects.namespace(obj) in (server, path.mesh.root_namespace)
-        ),
-        *(obj for obj in path.mesh.of("Sidecar") if objects.namespace(obj) in (client, path.mesh.root_namespace)),
-        *(
-            obj
-            for obj in path.mesh.of("VirtualService")
-            if objects.reference("VirtualService", obj) == hop.route.source
-        ),
-        *([hop.transport.rule] if hop.transport.rule else []),
-    ]
-    times = [moment for obj in rests_on for moment in _changes(obj)]
-    starts = [access_log.moment(pod.created) for pod in hop.step.client.pods]
-    return max([*(time + PUSH for time in times), *(start for start in starts if start)], default=None)
-
-
-def _changes(obj: Object) -> Iterator[datetime]:
-    for entry in map(objects.mapping, objects.sequence(objects.metadata(obj).get("managedFields"))):
-        time = access_log.moment(objects.text(entry.get("time")))
-        if time is not None and entry.get("subresource") != "status":
-            yield time
-    created = access_log.moment(objects.created(obj))
-    if created is not None:
-        yield created

@@ -74,6 +74,7 @@ class Scene:
         self.foreign = [answer()]
         self.replicas = (PROXY,)
         self.tenant_label, self.tenant = "namespace", "x"
+        self.settled, self.logs_from = "", ""
 
     def judge(self) -> Proof:
         logs = tuple(PodLog(NS, pod, "\n".join(lines)) for pod, lines in self.logs.items())
@@ -88,6 +89,8 @@ class Scene:
                 self.replicas,
                 self.tenant_label,
                 self.tenant,
+                self.settled,
+                self.logs_from,
             ),
         )
 
@@ -198,3 +201,30 @@ def test_strict_vouches_where_the_servers_line_is_still_to_come() -> None:
     proof = scene.judge()
     assert proof.result == "passed"
     assert "accepts nothing but mTLS" in " ".join(check.text for check in proof.checks)
+
+
+def kept_open(scene: Scene, settled: str, logs_from: str = "2026-11-24T10:55:00Z", first: str = BEFORE) -> Proof:
+    """A probe all of whose requests went over one connection that had been used before."""
+    scene.logs[PROXY] = [PROXY_INBOUND, client(start_time=first, request_id="r9"), client()]
+    scene.settled, scene.logs_from = settled, logs_from
+    return scene.judge()
+
+
+def test_a_connection_opened_since_the_last_change_is_young_enough() -> None:
+    assert kept_open(Scene(), settled="2026-11-24T10:58:30Z").result == "passed"
+
+
+def test_a_connection_from_before_the_last_change_is_not() -> None:
+    assert kept_open(Scene(), settled="2026-11-24T10:59:30Z").result == "inconclusive"
+
+
+def test_logs_that_do_not_reach_back_to_the_last_change_prove_nothing_about_it() -> None:
+    scene = Scene()
+    tcp(scene)
+    scene.logs[PROXY].insert(1, client(start_time=BEFORE))
+    scene.settled, scene.logs_from = "2026-11-24T10:50:00Z", "2026-11-24T10:58:00Z"
+    assert scene.judge().result == "inconclusive"
+
+
+def test_requests_that_are_routed_one_by_one_need_no_new_connection_long_after_the_last_change() -> None:
+    assert kept_open(Scene(), settled="2026-11-20T00:00:00Z").result == "passed"

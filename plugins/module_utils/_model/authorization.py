@@ -42,12 +42,13 @@ class PolicyEffect(NamedTuple):
 class RuleOnTcp(NamedTuple):
     """What becomes of a policy's rule on a TCP chain. name: as Envoy has it.
 
-    action: ALLOW, DENY or LOG (AUDIT). everyone: it matches every connection.
+    action: ALLOW, DENY or LOG (AUDIT). everyone: it matches every connection; never: none.
     """
 
     name: str
     action: str
     everyone: bool
+    never: bool = False
 
 
 _ENVOY_ACTIONS = {"ALLOW": "ALLOW", "DENY": "DENY", "AUDIT": "LOG"}
@@ -81,7 +82,9 @@ def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
 def on_tcp(config: Mesh, server: Workload, policies: Iterable[Object]) -> tuple[PolicyEffect, ...]:
     """What the policies that select a server do once its port is TCP. policies: as read for `needs`."""
     selecting = [obj for obj in policies if any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)]
-    return tuple(effect for obj in selecting for effect in _effects(config, obj))
+    # The rules of all ALLOW policies stand in one list: who is in none of them is denied.
+    allowed = sum(1 for rule in rules_on_tcp(server, selecting) if rule.action == "ALLOW" and not rule.never)
+    return tuple(effect for obj in selecting for effect in _effects(config, obj, allowed))
 
 
 def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTcp, ...]:
@@ -102,11 +105,12 @@ def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTc
             if action != "ALLOW" or not http_only_fields(rule):
                 found.append(RuleOnTcp(f"{prefix}[{index}]", action, not _without_http(rule)))
         if not rules:
-            found.append(RuleOnTcp(f"{prefix}[0]", action, False))  # builder.go:rbacPolicyMatchNever
+            found.append(RuleOnTcp(f"{prefix}[0]", action, False, True))  # builder.go:rbacPolicyMatchNever
     return tuple(found)
 
 
-def _effects(config: Mesh, obj: Object) -> Iterator[PolicyEffect]:
+def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
+    """allowed: how many rules of ALLOW policies stay, of all that select the server."""
     if obj.get("kind") == "RequestAuthentication":
         reference = objects.reference("RequestAuthentication", obj)
         yield PolicyEffect(UNCHECKED, reference, f"{reference}: tokens are no longer checked on TCP connections")
@@ -126,7 +130,7 @@ def _effects(config: Mesh, obj: Object) -> Iterator[PolicyEffect]:
         return
     if action == "ALLOW":
         left = sum(1 for rule in rules if not http_only_fields(rule))
-        if left:
+        if allowed:
             text = (
                 f"its rules with {named} are dropped on TCP, so whom only they allow is denied ({left} of "
                 f"{len(rules)} rules stay)"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from variations import Change, both, no_sidecar, rewrite
+from variations import METHODS, PRINCIPALS, Change, both, no_sidecar, policy, rewrite
 from world import DOMAIN, NS, PROMETHEUS_HOST, PROXY_HOST, Object, World, istio, obj, service
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
@@ -258,6 +258,19 @@ def test_a_headless_service_is_dialled_on_the_port_of_the_url() -> None:
 @pytest.mark.parametrize(("transport", "kind"), [("TCP", "TCP"), ("UDP", "UDP")])
 def test_a_server_handles_a_tcp_port_that_is_named_udp_as_tcp(transport: str, kind: str) -> None:
     assert inbound.kind(objects.ServicePort("udp-x", 53, 53, None, transport)) == kind
+
+
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [([PRINCIPALS], "at_risk"), ([], "broken"), ([METHODS], "broken")],
+    ids=["allows", "never", "HTTP"],
+)
+def test_the_rules_of_all_allow_policies_stand_in_one_list(other: list[Object], status: str) -> None:
+    world = World()
+    policy("ALLOW", METHODS)(world)
+    world.add(istio("AuthorizationPolicy", "other", {"rules": other}))
+    verdict = world.diagnose().judgement.verdict
+    assert (verdict.status, verdict.code) == (status, "QP501")
 
 
 GET, ADMIN = {"methods": ["GET"]}, {"methods": ["GET"], "ports": ["9090"]}

@@ -130,3 +130,10 @@ def test_a_loop_of_proxies_is_cut_and_named() -> None:
     )
     with pytest.raises(InputError, match="Is it a loop"):
         world.diagnose()
+
+
+def test_a_data_source_that_grafana_does_not_know_either_is_not_asked_for_again() -> None:
+    with pytest.raises(InputError) as caught:
+        World().diagnose(BY_UID._replace(ask_grafana=True))
+    assert "nor in Grafana" in str(caught.value)
+    assert "grafana_token" not in str(caught.value)

@@ -40,7 +40,7 @@ def measure(api: Api, places: Folders, rows: Mapping[str, str]) -> dict[str, Sig
     for row, name in rows.items():
         # Old connections lie: of an earlier row none may be left to answer, whoever asks.
         run.establish(api, places, name, anew=(witness.SERVER,))
-        seen[row] = witness.look(api, places)
+        seen[row] = witness.look(api, places, scenario.read(name)["before"]["answer"])
         print(f"row {row:12} {name}: Grafana sees {seen[row].grafana}", flush=True)
     return seen
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -42,10 +42,10 @@ class Sight(NamedTuple):
     server_sidecar: str
 
 
-def look(api: Api, places: Folders) -> Sight:
-    """Ask everybody, Grafana first. Raises LabError where Grafana cannot be asked."""
+def look(api: Api, places: Folders, expected: Mapping[str, Any]) -> Sight:
+    """Ask everybody, Grafana first, until it answers as expected. Raises LabError."""
     since = datetime.now(timezone.utc)
-    reply = query.ask(api, places)
+    reply = query.wait_for(api, places, expected, times=1)
     time.sleep(FLUSHED)
     proxy, server = (list(lines(places, name, since)) for name in (PROXY, SERVER))
     to_prometheus = [line for line in proxy if not (line.get("upstream_cluster") or "").startswith("inbound|")]

@@ -17,10 +17,11 @@ from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.
 
 Remedy = Mapping[str, Any]
 
+_WITNESSES = {"envoy": "Envoy's own configuration", "logs": "the sidecars' access logs"}
 _CERTAINTY = {
-    "proved": "the sidecars' access logs show it",
-    "predicted": "from the configuration; the access logs neither prove nor refute it",
-    "contradicted": "the access logs contradict the configuration",
+    "proved": ("agrees", "shown by {witnesses}"),
+    "predicted": ("", "from the configuration; neither Envoy nor the access logs prove or refute it"),
+    "contradicted": ("differs", "the configuration, by {witnesses}"),
 }
 
 
@@ -36,7 +37,7 @@ def report(diagnosis: Mapping[str, Any], question: Mapping[str, Any]) -> list[Bl
     if verdict["under"]:
         blocks.append(Heading("What the same hop does under each mode of the server"))
         blocks += [Item(f"{mode}: {text}") for mode, text in verdict["under"].items()]
-    blocks += _evidence(verdict["certainty"], diagnosis["findings"])
+    blocks += _evidence(verdict, diagnosis["findings"])
     if diagnosis["unknown"]:
         blocks += [Heading("Not known"), *(Item(text) for text in diagnosis["unknown"])]
     blocks += _fixes(diagnosis["remedies"])
@@ -50,11 +51,16 @@ def headline(verdict: Mapping[str, Any]) -> Sentence:
     return Sentence(f"{status}{code}: {verdict['summary']}", strong=True)
 
 
-def _evidence(certainty: str, findings: Sequence[Mapping[str, Any]]) -> list[Block]:
-    blocks: list[Block] = [
-        Heading("Evidence"),
-        Item(f"{certainty}: {_CERTAINTY.get(certainty, 'no witness was heard')}"),
-    ]
+def _heard(verdict: Mapping[str, Any]) -> str:
+    """Return how sure the verdict is, and by which witnesses."""
+    stance, text = _CERTAINTY.get(verdict["certainty"], ("", "no witness was heard"))
+    heard = [witness["name"] for witness in verdict.get("witnesses", ()) if witness["stance"] == stance]
+    witnesses = " and ".join(_WITNESSES[name] for name in heard if name in _WITNESSES) or "the witnesses"
+    return f"{verdict['certainty']}: {text.format(witnesses=witnesses)}"
+
+
+def _evidence(verdict: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> list[Block]:
+    blocks: list[Block] = [Heading("Evidence"), Item(_heard(verdict))]
     for position, finding in enumerate(findings):
         # The first finding is the verdict; its summary has been said.
         said = "" if position == 0 else f": {finding['summary']}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import envoys
 import pytest
 from ansible.errors import AnsibleFilterError
 from world import NS, USAGE_0_11, World, istio
@@ -174,3 +175,16 @@ def test_unknown_form_is_refused() -> None:
 
 def test_filter_is_found_by_its_name() -> None:
     assert FilterModule().filters() == {"query_path_report": query_path_report}
+
+
+def certainty(world: World) -> str:
+    return section(lines(world), "Evidence")[0].strip()
+
+
+def test_certainty_names_the_witnesses_that_were_heard() -> None:
+    assert certainty(World()).startswith("- predicted: from the configuration; neither Envoy nor")
+    world, elsewhere = World(), World().port("prometheus", appProtocol="tcp")
+    world.envoys = envoys.truthful(World().diagnose().path.hops[-1])
+    assert certainty(world) == "- proved: shown by Envoy's own configuration"
+    elsewhere.envoys = world.envoys
+    assert certainty(elsewhere) == "- contradicted: the configuration, by Envoy's own configuration"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import (
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import (
     Chain,
     Cluster,
     Dump,

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import (
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import (
     Chain,
     Dump,
     Listener,

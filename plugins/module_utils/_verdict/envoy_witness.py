@@ -17,9 +17,9 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     hostnames,
     objects,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import Dump
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_inbound import Accepted
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_route import Met
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import Dump
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import (
     SIDECAR_CONTAINER,
     Pod,

@@ -17,7 +17,7 @@ from meshlab.settings import folders
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import config
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import envoy_plain
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import Dump
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import Dump
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import envoy
 from differential.generator import TLS_MODE, Object, Slot

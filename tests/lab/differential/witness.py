@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     protocol,
     walk,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import Dump
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import Dump
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import SERVICE, UNKNOWN, Hop, Step
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import Relay

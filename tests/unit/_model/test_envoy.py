@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     envoy_plain,
     envoy_route,
 )
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_dump import Dump
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import Dump
 
 VIP = "10.96.0.4"
 HOSTS = (

@@ -91,8 +91,8 @@ def datasource(question: Question, snapshot: Snapshot, workload: Workload) -> Da
     problem = f" ({provisioned.problem})" if provisioned.problem else ""
     raise InputError(
         f"No data source {wanted} is in the provisioning ConfigMaps of namespace "
-        f"{question.grafana_namespace}{problem}{', nor in Grafana' if question.ask_grafana else ''}. Give datasource_url"
-        f"{'' if question.ask_grafana else ', or grafana_token so that Grafana itself can be asked'}."
+        f"{question.grafana_namespace}{problem}{', nor in Grafana' if question.ask_grafana else ''}. "
+        f"Give datasource_url{'' if question.ask_grafana else ', or grafana_token so that Grafana itself can be asked'}."
     )
 
 

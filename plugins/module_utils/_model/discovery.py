@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 PROMETHEUS = "prometheus"
 PROVISIONING = "provisioning/datasources"
+_ASK_GRAFANA = ", or grafana_token so that Grafana itself can be asked"
 GRAFANA = "Grafana's API"
 
 
@@ -89,10 +90,10 @@ def datasource(question: Question, snapshot: Snapshot, workload: Workload) -> Da
         return found
     wanted = f"with uid {question.datasource_uid!r}" if question.datasource_uid else "of type prometheus"
     problem = f" ({provisioned.problem})" if provisioned.problem else ""
+    asked, hint = (", nor in Grafana", "") if question.ask_grafana else ("", _ASK_GRAFANA)
     raise InputError(
         f"No data source {wanted} is in the provisioning ConfigMaps of namespace "
-        f"{question.grafana_namespace}{problem}{', nor in Grafana' if question.ask_grafana else ''}. "
-        f"Give datasource_url{'' if question.ask_grafana else ', or grafana_token so that Grafana itself can be asked'}."
+        f"{question.grafana_namespace}{problem}{asked}. Give datasource_url{hint}."
     )
 
 

@@ -28,9 +28,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 
 HTTP_MANAGER, TCP_PROXY = "envoy.filters.network.http_connection_manager", "envoy.filters.network.tcp_proxy"
-# Istio's injector tells Envoy to fetch the workload's certificate under this name: istio/istio release-1.31
-# pilot/pkg/security/model/authentication.go (SDSDefaultResourceName).
-WORKLOAD_CERTIFICATE = "default"
+# Under this name Envoy fetches the workload's certificate, and this it offers by ALPN: istio/istio release-1.31
+# pkg/model/authentication.go:31, pilot/pkg/networking/util/util.go:158-166.
+WORKLOAD_CERTIFICATE, ISTIO_ALPN = "default", "istio"
+# The way into an HBONE tunnel, which is mTLS: pilot/pkg/networking/core/cluster_tls.go.
+TUNNEL = ".InternalUpstreamTransport"
 MOVED = 301
 _RBAC = ("envoy.filters.network.rbac", "envoy.filters.http.rbac")
 _SOCKET_MATCH = "envoy.transport_socket_match"
@@ -67,12 +69,13 @@ def _entries(raw: Object, single: str, field: str) -> Iterator[dict[str, Any]]:
 def _listener(entry: dict[str, Any]) -> Listener:
     # A listener that Envoy refused has only an error_state; one that still drains has no active_state.
     body = mapping(mapping(entry.get("active_state")).get("listener"))
-    socket = mapping(mapping(body.get("address")).get("socket_address"))
+    more = (mapping(entry).get("address") for entry in sequence(body.get("additional_addresses")))
+    sockets = [mapping(mapping(address).get("socket_address")) for address in (body.get("address"), *more)]
     default = mapping(body.get("default_filter_chain"))
     return Listener(
         text(entry.get("name")),
-        text(socket.get("address")),
-        int(socket.get("port_value", 0)),
+        tuple(text(socket.get("address")) for socket in sockets if socket),
+        int(sockets[0].get("port_value", 0)),
         tuple(_chain(mapping(chain)) for chain in sequence(body.get("filter_chains"))),
         (_chain(default),) if default else (),
     )
@@ -159,22 +162,25 @@ def _route(body: dict[str, Any]) -> RouteEntry:
 
 def _cluster(body: dict[str, Any]) -> Cluster:
     matches = [mapping(entry) for entry in sequence(body.get("transport_socket_matches"))]
-    sockets = [
-        _socket(text(mapping(entry.get("match")).get("tlsMode")), mapping(entry.get("transport_socket")))
-        for entry in matches
-    ]
+    sockets = [_socket(_labels(entry.get("match")), mapping(entry.get("transport_socket"))) for entry in matches]
     if not matches:
-        sockets = [_socket("", mapping(body.get("transport_socket")))]
+        sockets = [_socket((), mapping(body.get("transport_socket")))]
     return Cluster(text(body.get("name")), text(body.get("type")), tuple(sockets))
 
 
-def _socket(match: str, socket: dict[str, Any]) -> Socket:
+def _labels(metadata: Any) -> tuple[str, ...]:
+    return tuple(sorted(f"{key}={text(value)}" for key, value in mapping(metadata).items()))
+
+
+def _socket(match: tuple[str, ...], socket: dict[str, Any]) -> Socket:
     settings = mapping(socket.get("typed_config"))
-    if not text(settings.get("@type")).endswith(".UpstreamTlsContext"):
-        return Socket(match, "", "", ())
+    kind = text(settings.get("@type"))
+    if not kind.endswith(".UpstreamTlsContext"):
+        return Socket(match, "istio" if kind.endswith(TUNNEL) else "", "", ())
     common = mapping(settings.get("common_tls_context"))
     certificates = [mapping(entry) for entry in sequence(common.get("tls_certificate_sds_secret_configs"))]
     istio = any(entry.get("name") == WORKLOAD_CERTIFICATE for entry in certificates)
+    istio = istio or ISTIO_ALPN in sequence(common.get("alpn_protocols"))
     combined = mapping(mapping(common.get("combined_validation_context")).get("default_validation_context"))
     identities = (text(mapping(entry).get("exact")) for entry in sequence(combined.get("match_subject_alt_names")))
     return Socket(match, "istio" if istio else "other", text(settings.get("sni")), tuple(identities))
@@ -184,10 +190,10 @@ def _endpoints(body: dict[str, Any]) -> Iterator[EndpointEntry]:
     for locality in map(mapping, sequence(body.get("endpoints"))):
         for entry in map(mapping, sequence(locality.get("lb_endpoints"))):
             socket = mapping(mapping(mapping(entry.get("endpoint")).get("address")).get("socket_address"))
-            labels = mapping(mapping(mapping(entry.get("metadata")).get("filter_metadata")).get(_SOCKET_MATCH))
+            metadata = mapping(mapping(entry.get("metadata")).get("filter_metadata"))
             yield EndpointEntry(
                 text(body.get("cluster_name")),
                 text(socket.get("address")),
                 int(socket.get("port_value", 0)),
-                text(labels.get("tlsMode")),
+                _labels(metadata.get(_SOCKET_MATCH)),
             )

@@ -33,7 +33,11 @@ def from_object(obj: Object) -> Dump:
     return Dump(
         tuple(
             Listener(
-                entry["name"], entry["address"], entry["port"], _chains(entry["chains"]), _chains(entry["default"])
+                entry["name"],
+                tuple(entry["addresses"]),
+                entry["port"],
+                _chains(entry["chains"]),
+                _chains(entry["default"]),
             )
             for entry in obj["listeners"]
         ),
@@ -45,7 +49,7 @@ def from_object(obj: Object) -> Dump:
             Cluster(entry["name"], entry["kind"], tuple(Socket(**_tuples(socket)) for socket in entry["sockets"]))
             for entry in obj["clusters"]
         ),
-        tuple(EndpointEntry(**entry) for entry in obj["endpoints"]),
+        tuple(EndpointEntry(**_tuples(entry)) for entry in obj["endpoints"]),
     )
 
 

@@ -43,7 +43,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
 )
 
 CATCH_ALL = "virtualOutbound"
-ANY_ADDRESS = "0.0.0.0"
+ANY_ADDRESSES = ("0.0.0.0", "::")
 # What Envoy's inspectors call a query without TLS (listener_filters/http_inspector).
 RAW, HTTP_1_1 = "raw_buffer", "http/1.1"
 PASSTHROUGH_CLUSTER, BLACK_HOLE, DYNAMIC_DNS_CLUSTER = (
@@ -120,9 +120,12 @@ def _effect(route: RouteEntry) -> tuple[str, str, int]:
 
 
 def _listener(listeners: Iterable[Listener], address: str, port: int) -> Listener | None:
-    found = {(entry.address, entry.port): entry for entry in listeners if entry.name != CATCH_ALL}
-    exact = found.get((address, port)) or found.get((ANY_ADDRESS, port))
-    return exact or next((entry for entry in listeners if entry.name == CATCH_ALL), None)
+    own = [entry for entry in listeners if entry.name != CATCH_ALL and entry.port == port]
+    for bound in ({address}, ANY_ADDRESSES):
+        for entry in own:
+            if not set(entry.addresses).isdisjoint(bound):
+                return entry
+    return next((entry for entry in listeners if entry.name == CATCH_ALL), None)
 
 
 def _chain(listener: Listener, address: str, port: int, version: str) -> Chain | None:
@@ -188,9 +191,9 @@ def sockets(dump: Dump, cluster: str, addresses: Iterable[tuple[str, int]]) -> d
     transport_socket_matches); a cluster without endpoints of its own (ORIGINAL_DST) has one for all.
     """
     body = next((entry for entry in dump.clusters if entry.name == cluster), None)
-    modes = {(entry.address, entry.port): entry.tls_mode for entry in dump.endpoints if entry.cluster == cluster}
+    labels = {(entry.address, entry.port): entry.labels for entry in dump.endpoints if entry.cluster == cluster}
     found: dict[tuple[str, int], Socket | None] = {}
     for endpoint in addresses:
-        mode = modes.get(endpoint, "")
-        found[endpoint] = next((entry for entry in body.sockets if entry.match in ("", mode)), None) if body else None
+        has = set(labels.get(endpoint, ()))
+        found[endpoint] = next((entry for entry in body.sockets if has.issuperset(entry.match)), None) if body else None
     return found

@@ -43,10 +43,10 @@ class Chain(NamedTuple):
 
 
 class Listener(NamedTuple):
-    """default: the chain for what no other matches, as a tuple of none or one."""
+    """addresses: on which it listens. default: the chain for what no other matches, as a tuple of none or one."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
     port: int
     chains: tuple[Chain, ...]
     default: tuple[Chain, ...]
@@ -83,10 +83,10 @@ class Table(NamedTuple):
 class Socket(NamedTuple):
     """How a cluster speaks to an endpoint. tls: "" (plaintext), "istio" (the workload's certificate) or "other".
 
-    match: the tlsMode that the endpoint's metadata must have; "" = any endpoint.
+    match: what the endpoint's metadata must have, as `key=value`; empty: any endpoint.
     """
 
-    match: str
+    match: tuple[str, ...]
     tls: str
     sni: str
     identities: tuple[str, ...]
@@ -99,10 +99,12 @@ class Cluster(NamedTuple):
 
 
 class EndpointEntry(NamedTuple):
+    """labels: its metadata for the choice of a socket, as `key=value`."""
+
     cluster: str
     address: str
     port: int
-    tls_mode: str
+    labels: tuple[str, ...]
 
 
 class Dump(NamedTuple):

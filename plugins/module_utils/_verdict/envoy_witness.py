@@ -80,7 +80,7 @@ def names(hop: Hop, domain: str) -> str:
     step, port = hop.step, hop.step.port.number
     own = [pod.ip for pod in step.server.pods] if step.service.headless else list(step.service.cluster_ips)
     full = re.escape(hostnames.fqdn(step.service, domain))
-    addresses = "|".join(re.escape(address) for address in (*own, envoy_route.ANY_ADDRESS))
+    addresses = "|".join(re.escape(address) for address in (*own, *envoy_route.ANY_ADDRESSES))
     predicted = [re.escape(hop.route.cluster)] if hop.route.cluster else []
     return "|".join(
         (

@@ -183,6 +183,39 @@ def test_auto_mtls_by_the_metadata_of_each_endpoint(modes: list[str], expected: 
     assert envoy_route.transport(dump, "c", [(f"10.9.1.{index}", 9090) for index in range(len(modes))]) == expected
 
 
+def test_an_endpoint_behind_a_tunnel_is_reached_by_mtls() -> None:
+    tunnel = {
+        "match": {"tunnel": "http"},
+        "transport_socket": {"typed_config": {"@type": "x.InternalUpstreamTransport"}},
+    }
+    body = {**AUTO_MTLS, "transport_socket_matches": [tunnel, *AUTO_MTLS["transport_socket_matches"]]}
+    through = endpoint("10.9.1.0", "")
+    through["metadata"] = {"filter_metadata": {"envoy.transport_socket_match": {"tunnel": "http"}}}
+    entries = [through, endpoint("10.9.1.1", "")]
+    assignment = {"endpoint_config": {"cluster_name": "c", "endpoints": [{"lb_endpoints": entries}]}}
+    dump = parsed(envoys.dump(dynamic_active_clusters=[{"cluster": body}], dynamic_endpoint_configs=[assignment]))
+    assert envoy_route.transport(dump, "c", [("10.9.1.0", 9090)]) == "mTLS"
+    assert envoy_route.transport(dump, "c", [("10.9.1.1", 9090)]) == "plaintext"
+
+
+def test_a_workload_certificate_from_files_is_known_by_its_alpn() -> None:
+    raw = cluster("c", "TLS")
+    context = raw["cluster"]["transport_socket"]["typed_config"]["common_tls_context"]
+    context |= {"tls_certificate_sds_secret_configs": [{"name": "file-cert:x"}], "alpn_protocols": ["istio"]}
+    assert envoy_route.transport(parsed(envoys.dump(dynamic_active_clusters=[raw])), "c", [("a", 1)]) == "mTLS"
+
+
+def test_listeners_of_both_address_families() -> None:
+    shared = listener("::_9090", "::", 9090, [tcp_chain("any")])
+    own = listener(f"{VIP}_9091", VIP, 9091, [tcp_chain("own")])
+    more = [{"address": {"socket_address": {"address": "fd00::4", "port_value": 9091}}}]
+    own["active_state"]["listener"]["additional_addresses"] = more
+    dump = parsed(envoys.dump(dynamic_listeners=[shared, own, CATCH_ALL]))
+    assert envoy_route.outbound(dump, "fd00::4", 9090, "a").cluster == "any"
+    assert envoy_route.outbound(dump, "fd00::4", 9091, "a").cluster == "own"
+    assert envoy_route.outbound(dump, "fd00::5", 9091, "a").cluster == "PassthroughCluster"
+
+
 @pytest.mark.parametrize("mode", ["mTLS", "TLS", "plaintext"])
 def test_a_cluster_with_one_setting_for_all(mode: str) -> None:
     dump = parsed(envoys.dump(dynamic_active_clusters=[cluster("c", mode)]))

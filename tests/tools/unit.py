@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the unit tests: those in Python, and those of the lab's node agent where Go is there."""
+"""Run the unit tests: those in Python, on every core, and those of the lab's node agent where Go is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from steps import TOOLS, call, step
 
 def main() -> int:
     """Return 0 only if all tests that could run passed."""
-    passed = step("Unit tests", lambda: call([str(TOOLS / "python"), "-m", "pytest", "-q"]))
+    passed = step("Unit tests", lambda: call([str(TOOLS / "python"), "-m", "pytest", "-q", "--numprocesses", "auto"]))
     if agent.go():
         passed = step("Unit tests of the lab's node agent", agent.run_tests) and passed
     else:

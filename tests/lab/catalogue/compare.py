@@ -11,8 +11,6 @@ from stage.query import TENANT, Reply
 # What offline.py leaves out.
 EVERYTHING, CONFIGURATION = "with all witnesses", "by configuration alone"
 MISS, FALSE_ALARM, OTHER = "miss", "false alarm", "other"
-# What a verdict claims about a query.
-PASSES = ("healthy", "at_risk")
 
 
 def with_expected(before: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,6 @@ API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
 API_PORT = 6443
-KUBELET_PORT = 10250
 HOST_API_PORT = 16443
 """Loopback port at which the API server can be reached from the host's own network namespace."""
 

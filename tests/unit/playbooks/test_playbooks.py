@@ -21,8 +21,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._result 
 
 PLAYBOOKS = ROOT / "playbooks"
 NAMES = ("diagnose", "remediate", "rollback", "runbook", "verify")
-# Words in Jinja expressions that are no variables of ours.
-OTHERS = {"default", "omit", "bool", "not", "lookup", "playbook_dir", "from_yaml", "file", "localhost"}
 
 
 @cache

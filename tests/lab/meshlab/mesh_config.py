@@ -55,14 +55,10 @@ def assign(config: Config, path: list[str], value: Any) -> Config:
 
 
 def shows(effective: Config, path: list[str], value: Any) -> bool:
-<<<<<<< ours
     """Tell whether istiod's *effective* configuration has *value* at *path*.
 
     istiod adds entries of its own to a list.
     """
-=======
-    """Tell whether istiod's *effective* configuration has *value* at *path*; istiod adds entries to lists."""
->>>>>>> theirs
     found: Any = effective
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None

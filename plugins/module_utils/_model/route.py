@@ -209,7 +209,9 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
     if not read:
         why = f"{found.source} routes to {name}:{port}, which is no Service of a namespace on this path"
         return route._replace(kind=UNKNOWN, why=why)
-    if target is None or target.port(port) is None:
+    entry = target.port(port) if target else None
+    # UDP ports, and those that are named so, have no cluster: cluster.go.
+    if target is None or entry is None or protocol.of_port(entry).kind == protocol.UDP:
         return route._replace(kind=NO_CLUSTER, why=f"{found.source} routes to {name}:{port}, which is no Service port")
     rules = destination_rule.lookup(config, step.client, target) if found.subset else ()
     if not destination_rule.defines_subset(rules, found.subset):

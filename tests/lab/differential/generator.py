@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 DOMAIN = "svc.cluster.local"
+# The name of an ExternalName Service.
+ALIAS = "alias"
 TLS_MODE = "security.istio.io/tlsMode"
 SERVER, BARE, BOTH = {"app": "server"}, {"app": "bare"}, {"tier": "back"}
 # Declared protocols, (name, appProtocol), weighted by how often people write them.
@@ -76,13 +78,13 @@ class _Maker:
         found = list(self.services)
         if self.often(0.25):
             found.append(self.service(self.some("alpha", "omega"), self.slot.client))
-        if self.often(0.12):
+        if self.often(0.2):
             spec = {
                 "type": "ExternalName",
                 "externalName": self.full("alpha"),
                 "ports": [self.port(self.slot.ports[0])],
             }
-            found.append(_object("v1", "Service", self.slot.server, "alias", spec))
+            found.append(_object("v1", "Service", self.slot.server, ALIAS, spec))
         for share, make in (
             (0.5, self.destination_rule),
             (0.2, self.destination_rule),
@@ -134,6 +136,8 @@ class _Maker:
     def host(self) -> str:
         """A host as people write it in Istio's objects, of a Service in the server's namespace mostly."""
         name = self.some(*(service["metadata"]["name"] for service in self.services))
+        if self.often(0.06):
+            name = ALIAS
         return str(self.some(self.full(name), self.full(name), name, f"{name}.{self.slot.server}"))
 
     def tls(self) -> Object:
@@ -242,16 +246,16 @@ class _Maker:
             if self.often(0.4):
                 port = {"number": self.some(*self.slot.ports[:2]), "name": "p", "protocol": self.some("TCP", "HTTP")}
                 spec["egress"].append({"port": port, "hosts": [self.egress_host()]})
-            spec["egress"].append({"hosts": [self.egress_host() for _count in range(self.some(1, 1, 2))]})
+            hosts = [self.egress_host() for _count in range(self.some(1, 1, 2))]
+            if self.often(0.1):
+                hosts.append(f"~{self.slot.server}/{self.full('alpha')}")
+            spec["egress"].append({"hosts": hosts})
         return _object("networking.istio.io/v1", "Sidecar", self.slot.client, f"scope-{index}", spec)
 
     def egress_host(self) -> str:
         name = self.some(*(service["metadata"]["name"] for service in self.services))
-        return str(
-            self.some(
-                "*/*", "./*", f"{self.slot.server}/*", f"{self.slot.server}/{self.full(name)}", f"*/{self.full(name)}"
-            )
-        )
+        home, full = self.slot.server, self.full(name)
+        return str(self.some("*/*", "./*", f"{home}/*", f"{home}/{full}", f"*/{full}"))
 
     def mode(self) -> Object:
         return {"mode": self.some("STRICT", "STRICT", "PERMISSIVE", "DISABLE", "UNSET")}

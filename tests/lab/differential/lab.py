@@ -24,8 +24,8 @@ from differential.generator import TLS_MODE, Object, Slot
 from differential.witness import MARK, Seen
 
 PATIENCE = 20.0
-# Envoy has been seen to abort while it was given one configuration after the other; its pod-mate starts it anew.
-RESTART = 60.0
+# Where a machine has no inotify instance left (README.md), Envoy aborts; it is started anew, later each time.
+RESTART = 150.0
 # Envoy gets clusters, endpoints and listeners before routes: what the mark promises has then arrived as well.
 REST = 0.15
 

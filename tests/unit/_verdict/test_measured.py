@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from variations import METHODS, PRINCIPALS, Change, both, no_sidecar, policy, rewrite
+from variations import METHODS, PRINCIPALS, Change, both, no_sidecar, rewrite
 from world import DOMAIN, NS, PROMETHEUS_HOST, PROXY_HOST, Object, World, istio, obj, service
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
@@ -131,6 +131,24 @@ ROUTES: dict[str, tuple[Change, str, str]] = {
         both(lambda w: w.port("prometheus", name="https"), routes("v", [PROMETHEUS_HOST], tcp=to("nowhere"))),
         "service",
         "outbound|9090||",
+    ),
+    "destination with a port that is named udp": (
+        both(
+            add(service("other", 9000, "udp-a", "10.96.0.8")),
+            routes("v", [PROMETHEUS_HOST], http=to("other", port={"number": 9000})),
+            right,
+        ),
+        "no_cluster",
+        "outbound|9000||",
+    ),
+    "destination with a port that is not": (
+        both(
+            add(service("other", 9000, "web", "10.96.0.8")),
+            routes("v", [PROMETHEUS_HOST], http=to("other", port={"number": 9000})),
+            right,
+        ),
+        "other_service",
+        "outbound|9000||",
     ),
     "destination that only DNS would complete": (
         both(routes("v", [PROMETHEUS_HOST], http=to(f"prometheus.{NS}")), right),
@@ -261,16 +279,17 @@ def test_a_server_handles_a_tcp_port_that_is_named_udp_as_tcp(transport: str, ki
 
 
 @pytest.mark.parametrize(
-    ("other", "status"),
-    [([PRINCIPALS], "at_risk"), ([], "broken"), ([METHODS], "broken")],
-    ids=["allows", "never", "HTTP"],
+    ("other", "effect"),
+    [([PRINCIPALS], authorization.DENIES_MORE), ([], authorization.DENIES_ALL), ([METHODS], authorization.DENIES_ALL)],
+    ids=["allows somebody", "allows nobody", "HTTP only"],
 )
-def test_the_rules_of_all_allow_policies_stand_in_one_list(other: list[Object], status: str) -> None:
-    world = World()
-    policy("ALLOW", METHODS)(world)
-    world.add(istio("AuthorizationPolicy", "other", {"rules": other}))
-    verdict = world.diagnose().judgement.verdict
-    assert (verdict.status, verdict.code) == (status, "QP501")
+def test_the_rules_of_all_allow_policies_stand_in_one_list(other: list[Object], effect: str) -> None:
+    path = World().diagnose().path
+    policies = [
+        istio("AuthorizationPolicy", name, {"rules": rules}) for name, rules in (("a", [METHODS]), ("b", other))
+    ]
+    found = authorization.on_tcp(path.mesh, path.hops[-1].step.server, policies)
+    assert found[0].effect == effect
 
 
 GET, ADMIN = {"methods": ["GET"]}, {"methods": ["GET"], "ports": ["9090"]}

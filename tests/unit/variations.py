@@ -58,7 +58,8 @@ def no_sidecar(name: str) -> Change:
 
 
 def policy(action: str, rule: dict[str, object]) -> Change:
-    body = {"action": action, "rules": [rule]}
+    selector = {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    body = {"selector": selector, "action": action, "rules": [rule]}
     return lambda world: world.port("prometheus", appProtocol="tcp").add(istio("AuthorizationPolicy", "az", body))
 
 

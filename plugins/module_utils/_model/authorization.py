@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object
 
 _OPERATION = ("hosts", "notHosts", "paths", "notPaths", "methods", "notMethods")
@@ -152,8 +152,11 @@ def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
 
 def _custom(config: Mesh, reference: str, provider: str, named: str) -> Iterator[PolicyEffect]:
     providers = objects.sequence((config.settings or {}).get("extensionProviders"))
-    found = next((entry for entry in map(objects.mapping, providers) if entry.get("name") == provider), {})
-    if "envoyExtAuthzGrpc" not in found:
+    found = next((entry for entry in map(objects.mapping, providers) if entry.get("name") == provider), None)
+    if found is None and config.settings is not None:
+        text = f"the mesh has no provider {provider!r}, so the policy denies everyone"
+        yield PolicyEffect(DENIES_ALL, reference, f"{reference}: {text}")
+    elif "envoyExtAuthzGrpc" not in (found or {}):
         text = f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check"
         yield PolicyEffect(BYPASSED, reference, f"{reference}: {text}")
     elif named:
@@ -186,6 +189,12 @@ def _without_http(rule: dict[str, Any]) -> bool:
     narrow_to = bool(operations) and all(set(entry) - set(_OPERATION) for entry in operations)
     narrow_from = bool(sources) and all(set(entry) - set(_SOURCE) for entry in sources)
     return narrow_to or narrow_from or any(not key.startswith("request.") for key in conditions)
+
+
+def selects(obj: Object, pod: Pod) -> bool:
+    """Whether a policy selects a pod; one with `targetRefs` is for waypoints and gateways."""
+    body = objects.spec(obj)
+    return objects.selects(_selector(obj), pod.labels) and not body.get("targetRefs") and not body.get("targetRef")
 
 
 def _selector(obj: Object) -> dict[str, str]:

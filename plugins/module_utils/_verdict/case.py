@@ -25,7 +25,8 @@ class Case(NamedTuple):
 
     policy_effects: by index of the hop, for hops whose server handles the port as TCP. open_backend: the server that
     answers stands behind a label proxy, and no policy keeps others from asking it directly. envoys: by index of the
-    hop; only the hop that matters most is asked about.
+    hop; only the hop that matters most is asked about. admissions: by index of the hop, what policies do to the queries
+    that reach its server, where they do not let all of them in.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Case(NamedTuple):
     policy_effects: Mapping[int, tuple[PolicyEffect, ...]]
     open_backend: bool
     envoys: Mapping[int, EnvoySays]
+    admissions: Mapping[int, PolicyEffect]
 
     def troubled(self) -> Iterator[tuple[int, Hop, str]]:
         """The hops on which a request fails or travels unprotected, with the status that a finding about it has."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    admission,
     authorization,
     inbound,
     mesh,
@@ -72,12 +73,14 @@ class Judgement(NamedTuple):
 
 def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
     """Raises NotReadError until the logs and policies that matter are read."""
+    effects = _policy_effects(snapshot, path)
     case = Case(
         path,
         _testimonies(question, snapshot, path),
-        _policy_effects(snapshot, path),
+        effects,
         _open_backend(snapshot, path),
         _envoys(question, snapshot, path),
+        _admissions(snapshot, path, effects),
     )
     found = [finding for rule in RULES for finding in rule.check(case)]
     found.sort(
@@ -122,6 +125,24 @@ def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEff
         found = authorization.on_tcp(path.mesh, hop.step.server, policies)
         effects[index] = (*found, *(PolicyEffect(UNKNOWN, "", problem) for problem in problems))
     return effects
+
+
+def _admissions(
+    snapshot: Snapshot, path: Path, effects: Mapping[int, tuple[PolicyEffect, ...]]
+) -> dict[int, PolicyEffect]:
+    """What policies do to queries that arrive; where they deny everyone for being on TCP, that says enough."""
+    found = {}
+    for index, hop in enumerate(path.hops):
+        denied = any(effect.effect == authorization.DENIES_ALL for effect in effects.get(index, ()))
+        arrives = outcome.of_hop(hop).kind in (outcome.OK, outcome.EXPOSED)
+        if denied or not arrives or hop.mode is None or hop.step.server.mesh != "sidecar":
+            continue
+        policies, problems = mesh.collect(snapshot, authorization.policy_needs(path.mesh, hop.step.server))
+        if problems:
+            found[index] = PolicyEffect(admission.UNTOLD, "", f"Whom policies let in cannot be told: {problems[0]}")
+        elif effect := admission.of_hop(path.mesh, hop, policies):
+            found[index] = effect
+    return found
 
 
 def _open_backend(snapshot: Snapshot, path: Path) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import authorization
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import admission, authorization
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import envoy_witness, outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case, log_evidence
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import BROKEN, Finding
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
 
-DENIALS = frozenset({authorization.DENIES_ALL, authorization.DENIES_MORE})
+DENIALS = frozenset(
+    {authorization.DENIES_ALL, authorization.DENIES_MORE, admission.DENIES_CALLER, admission.DENIES_SOME}
+)
 AGREES, DIFFERS, SILENT = "agrees", "differs", "silent"
 
 
@@ -33,7 +35,8 @@ def contradictions(case: Case, index: int) -> dict[str, str]:
     said, told = case.envoys.get(index), case.testimonies.get(index)
     if said is not None and (differs := envoy_witness.contradictions(hop, said)):
         found["envoy"] = f"{differs[0]}."
-    denials = {effect.effect for effect in case.policy_effects.get(index, ())} & DENIALS
+    effects = [*case.policy_effects.get(index, ()), *filter(None, [case.admissions.get(index)])]
+    denials = {effect.effect for effect in effects} & DENIALS
     if told is not None and (text := _against_logs(hop, told, bool(denials))):
         found["logs"] = text
     return found

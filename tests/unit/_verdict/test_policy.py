@@ -4,8 +4,17 @@
 from __future__ import annotations
 
 import pytest
-from variations import METHODS, PRINCIPALS, Change, expect, policy
-from world import istio
+from variations import METHODS, PRINCIPALS, Change, both, expect, mesh, policy, rewrite
+from world import PROMETHEUS_HOST, istio
+
+OTHERS = {"from": [{"source": {"principals": ["cluster.local/ns/monitoring/sa/somebody"]}}]}
+PROVIDER = mesh(extensionProviders=[{"name": "", "envoyExtAuthzHttp": {"service": "a.b.svc", "port": 80}}])
+
+
+def authorization(*rules: dict[str, object], selector: str = "prometheus") -> Change:
+    body = {"selector": {"matchLabels": {"app.kubernetes.io/name": selector}}, "rules": list(rules)}
+    return lambda world: world.add(istio("AuthorizationPolicy", "az", body))
+
 
 # name: what differs from the stack, expected status, expected code
 CASES: dict[str, tuple[Change, str, str]] = {
@@ -18,8 +27,25 @@ CASES: dict[str, tuple[Change, str, str]] = {
     ),
     "HTTP-only ALLOW policy on TCP": (policy("ALLOW", METHODS), "broken", "QP501"),
     "HTTP-only DENY policy on TCP": (policy("DENY", METHODS), "broken", "QP501"),
-    "DENY policy on TCP that keeps a source": (policy("DENY", {**METHODS, **PRINCIPALS}), "at_risk", "QP501"),
-    "CUSTOM policy on TCP": (policy("CUSTOM", METHODS), "at_risk", "QP501"),
+    "DENY policy on TCP that keeps another's source": (policy("DENY", {**METHODS, **OTHERS}), "at_risk", "QP501"),
+    "DENY policy on TCP that keeps the proxy's source": (policy("DENY", {**METHODS, **PRINCIPALS}), "broken", "QP503"),
+    "CUSTOM policy on TCP": (both(PROVIDER, policy("CUSTOM", METHODS)), "at_risk", "QP501"),
+    "CUSTOM policy on TCP without its provider": (policy("CUSTOM", METHODS), "broken", "QP501"),
+    "ALLOW policy on TCP for others": (policy("ALLOW", OTHERS), "broken", "QP503"),
+    "ALLOW policy on HTTP for others": (both(rewrite(PROMETHEUS_HOST), authorization(OTHERS)), "broken", "QP503"),
+    "ALLOW policy on HTTP for the proxy": (both(rewrite(PROMETHEUS_HOST), authorization(PRINCIPALS)), "healthy", ""),
+    "ALLOW policy for principals, asked in plaintext": (
+        both(lambda w: w.peer_authentication("PERMISSIVE"), authorization(PRINCIPALS)),
+        "broken",
+        "QP503",
+    ),
+    "ALLOW policy that nothing matches": (both(rewrite(PROMETHEUS_HOST), authorization()), "broken", "QP503"),
+    "ALLOW policy for some methods": (both(rewrite(PROMETHEUS_HOST), authorization(METHODS)), "healthy", ""),
+    "ALLOW policy for others on the first hop": (
+        both(rewrite(PROMETHEUS_HOST), authorization(OTHERS, selector="prom-label-proxy")),
+        "broken",
+        "QP503",
+    ),
     "L4 ALLOW policy on TCP": (policy("ALLOW", PRINCIPALS), "healthy", ""),
     "HTTP-only policy of another workload": (
         lambda w: w.port("prometheus", appProtocol="tcp").add(

@@ -120,9 +120,9 @@ class World:
         self.objects.remove(self.get(kind, name))
         return self
 
-    def port(self, name: str, /, **fields: Any) -> World:
-        """Sets fields of a Service's first port."""
-        self.get("Service", name)["spec"]["ports"][0].update(fields)
+    def port(self, of: str, **fields: Any) -> World:
+        """Sets fields of the first port of a Service."""
+        self.get("Service", of)["spec"]["ports"][0].update(fields)
         return self
 
     def peer_authentication(self, mode: str) -> World:

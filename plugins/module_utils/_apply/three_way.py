@@ -48,10 +48,10 @@ def _anchors(change: Change) -> list[Object]:
 
 def _fields(found: Object, change: Change) -> Iterator[Difference]:
     """Each field under the name that people write; operations stand in the order of the fields."""
-    written = (operation for operation in change.patch if operation["op"] != "test")
-    for label, before in change.before.items():
-        if before != change.after[label]:
-            yield Difference(label, before, change.after[label], _value(found, next(written)["path"]))
+    written = [operation["path"] for operation in change.patch if operation["op"] != "test"]
+    labels = [label for label, before in change.before.items() if before != change.after[label]]
+    for label, path in zip(labels, written, strict=True):
+        yield Difference(label, change.before[label], change.after[label], _value(found, path))
 
 
 def _value(found: Object, path: str) -> Any:

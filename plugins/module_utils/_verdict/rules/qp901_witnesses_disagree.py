@@ -41,7 +41,7 @@ def check(case: Case) -> Iterator[Finding]:
     for index, hop in enumerate(case.path.hops):
         differing = witnesses.contradictions(case, index)
         if differing:
-            summary = next(iter(differing.values()))
+            summary = next(iter(differing.values()), "")
             configured = f"configuration: {hop.route.why}; {hop.transport.why}"
             late = (LATE_PUSH,) if "envoy" in differing else ()
             evidence = (configured, *late, *envoy_evidence(case, index), *log_evidence(case, index))

@@ -8,6 +8,7 @@ and not by ``ip netns add``, which would leave a mount on /run/netns behind for 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import subprocess
@@ -73,9 +74,13 @@ def delete() -> None:
         while os.path.ismount(name):
             unmount(name)
         name.unlink()
-    # Ours to remove only when empty; a mount on it belongs to somebody's ``ip netns add``.
-    if NAMED_NAMESPACES.is_dir() and not os.path.ismount(NAMED_NAMESPACES) and not any(NAMED_NAMESPACES.iterdir()):
+    # Ours to remove only when nobody else uses it. ``ip netns add`` mounts the folder on itself, which os.path.ismount
+    # does not see; the kernel does.
+    try:
         NAMED_NAMESPACES.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
+            raise
 
 
 def unmount(path: Path) -> None:

@@ -62,16 +62,17 @@ class View(NamedTuple):
         return [entry for entry in self.scope.listeners if entry.port in (0, self.port)]
 
     def sees(self, egress: EgressListener, service: Service) -> bool:
-        """Whether a part of the Sidecar resource imports a Service; aliases are no Services of their own."""
-        if service.external_name or not service_exported_to(service, self.client_namespace):
+        """Whether a part of the Sidecar resource imports a Service."""
+        if not service_exported_to(service, self.client_namespace):
             return False
         if egress is sidecar_scope.EVERYTHING:
             return True
         return self.scope.imports(egress, hostnames.fqdn(service, self.domain), service.namespace)
 
     def seen(self, egress: EgressListener) -> Iterator[Service]:
-        """The Services with this port that a part of the Sidecar resource imports."""
-        return (service for service in self.services.on_port(self.port) if self.sees(egress, service))
+        """The Services with this port that a part of the Sidecar resource imports, without aliases (ExternalName)."""
+        on_port = self.services.on_port(self.port)
+        return (service for service in on_port if not service.external_name and self.sees(egress, service))
 
     def aliases(self, egress: EgressListener, full: str, namespace: str) -> list[Service]:
         """The ExternalName Services that stand for a Service, as far as its import covers their names too."""

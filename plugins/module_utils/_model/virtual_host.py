@@ -67,6 +67,7 @@ def _domains(
 ) -> Iterator[tuple[str, Found]]:
     """The domains that a Host falls under, each with its virtual host, in the order in which Istio gives them away."""
     registry = _Registry(config, client, view, egress)
+    # An alias has a virtual host of its own only where a VirtualService names it.
     mine = {full: found for full, service in registry.routable() if (found := registry.domains(service, bare))}
     taken = set()
     for obj in registry.rules:
@@ -82,21 +83,27 @@ def _domains(
             if hostnames.matches(bare, domain):
                 yield domain, Found(rule, None)
     for full, domains in mine.items():
-        if full not in taken:
+        if full not in taken and full in registry.services:
             yield from ((domain, Found(None, registry.services[full])) for domain in domains)
 
 
 class _Registry:
-    """The Services with a port and the VirtualServices that a client's sidecar knows. services: by full name."""
+    """The Services with a port and the VirtualServices that a client's sidecar knows.
+
+    services: by full name; aliases: ExternalName Services with the port, likewise.
+    """
 
     def __init__(self, config: Mesh, client: Workload, view: View, egress: EgressListener) -> None:
         self.config, self.client, self.view, self.egress = config, client, view, egress
         self.services = {hostnames.fqdn(service, config.domain): service for service in view.seen(egress)}
+        on_port = view.services.on_port(view.port)
+        aliases = [service for service in on_port if service.external_name and view.sees(egress, service)]
+        self.aliases = {hostnames.fqdn(service, config.domain): service for service in aliases}
         self.rules = virtual_service.applicable(config, client, view.scope, egress)
 
     def routable(self) -> Iterator[tuple[str, Service]]:
         """The Services that can have a virtual host in the port's route table."""
-        for full, service in self.services.items():
+        for full, service in (*self.services.items(), *self.aliases.items()):
             port = service.port(self.view.port)
             if port is not None and protocol.of_port(port).kind in (protocol.HTTP, protocol.AUTO):
                 yield full, service
@@ -105,9 +112,9 @@ class _Registry:
         """The full names of the Services that a VirtualService routes on the port, and its hosts that are none."""
         owned, literal = set(), []
         for host in virtual_service.hosts(obj, self.config.domain):
-            under = [host] if host in self.services else []
+            under = [host] if host in self.services or host in self.aliases else []
             if host.startswith("*"):
-                under = [name for name in self.services if hostnames.matches(name, host)]
+                under = [name for name in (*self.services, *self.aliases) if hostnames.matches(name, host)]
             if not under:
                 literal.append(host)
             exact = not host.startswith("*")

@@ -68,6 +68,11 @@ def shown(world: World) -> None:
     world.get("Service", "prometheus")["metadata"]["annotations"] = {"networking.istio.io/exportTo": f"a, {NS}"}
 
 
+def alias(port: int) -> Object:
+    ports = [{"name": "http", "port": port}]
+    return obj("Service", "metrics", {"type": "ExternalName", "externalName": PROMETHEUS_HOST, "ports": ports})
+
+
 ALIAS = obj("Service", "metrics", {"type": "ExternalName", "externalName": PROMETHEUS_HOST, "ports": []})
 V1 = [{"name": "v1", "labels": SELECTOR}]
 right = rewrite(PROMETHEUS_HOST)
@@ -108,6 +113,20 @@ ROUTES: dict[str, tuple[Change, str, str]] = {
         "outbound|9090|v1|",
     ),
     "alias of the Service": (both(add(ALIAS), rewrite("metrics")), "service", "outbound|9090||"),
+    "VirtualService for an alias with the port": (
+        both(
+            add(alias(9090)), routes("v", [f"metrics.{NS}.{DOMAIN}"], http=to("prom-label-proxy")), rewrite("metrics")
+        ),
+        "no_cluster",
+        "outbound|9090||prom-label-proxy",
+    ),
+    "VirtualService for an alias without the port": (
+        both(
+            add(alias(9999)), routes("v", [f"metrics.{NS}.{DOMAIN}"], http=to("prom-label-proxy")), rewrite("metrics")
+        ),
+        "service",
+        "outbound|9090||prometheus",
+    ),
     "alias of nothing": (both(add(ALIAS), rewrite("metric")), "passthrough", "PassthroughCluster"),
     "alias as destination": (
         both(add(ALIAS), routes("v", [PROMETHEUS_HOST], http=to("metrics")), right),

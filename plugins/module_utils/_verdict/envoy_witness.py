@@ -103,7 +103,7 @@ def hear(question: Question, snapshot: Snapshot, hop: Hop) -> EnvoySays:
     answers = dict(zip(wanted, snapshot.require(*wanted), strict=True))
     problems = [answer.problem for answer in answers.values() if answer.problem]
     dumps = {
-        (need.namespace, need.name): envoy_plain.from_object(answer.objects[0])
+        (need.namespace, need.name): envoy_plain.from_object(answer.objects[0], f"Pod {need.namespace}/{need.name}")
         for need, answer in answers.items()
         if answer.objects and not answer.problem
     }

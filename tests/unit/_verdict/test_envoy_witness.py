@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import envoys
 import pytest
@@ -14,7 +15,7 @@ from variations import METHODS, Change, destination_rule, policy, rewrite
 from world import PROMETHEUS_HOST, PROXY_HOST, QUESTION, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import BLOCKED, PASSTHROUGH, Hop
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import to_dict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import envoy_witness, outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.engine import Judgement, Verdict
@@ -186,3 +187,26 @@ def test_http_1_0_meets_the_default_chain() -> None:
     snapshot = world.snapshot()
     assert envoy_witness.hear(QUESTION, snapshot, hop).route == PASSTHROUGH
     assert envoy_witness.hear(QUESTION, snapshot, old).route == BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda dump: dump.pop("tables"), "tables is no list"),
+        (lambda dump: dump["listeners"][0].pop("chains"), "an entry of listeners has not the fields name, addresses"),
+        (lambda dump: dump["listeners"][0]["chains"][0].update(added=1), "an entry of listeners.chains has not"),
+        (lambda dump: dump["clusters"].append("PassthroughCluster"), "an entry of clusters has not the fields"),
+        (lambda dump: dump["listeners"][0].update(port="9090"), "listeners.port is no int"),
+        (lambda dump: dump["tables"][0]["hosts"][0].update(domains=[None]), "tables.hosts.domains is no str"),
+    ],
+)
+def test_a_saved_dump_of_another_shape_is_refused_in_a_sentence(
+    damage: Callable[[envoys.Json], object], why: str
+) -> None:
+    world = prepared(lambda _: None)
+    damage(world.envoys[CLIENT])
+    with pytest.raises(InputError) as refused:
+        world.diagnose()
+    assert f"in Pod monitoring/{CLIENT}" in str(refused.value)
+    assert why in str(refused.value)
+    assert "Save the snapshot again" in str(refused.value)

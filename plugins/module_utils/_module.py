@@ -133,16 +133,23 @@ def _run(
         client = None if offline(module.params) else _connect(module)
         result = work(module, client)
     except FailError as failure:
+        _warn(module, client)
         module.fail_json(msg=_redact.text(str(failure)), **_redact.plain({"changed": False, **failure.result}))
     except (KubeError, InputError) as error:
+        _warn(module, client)
         module.fail_json(msg=_redact.text(str(error)), changed=False)
     else:
-        for warning in client.warnings if client else ():
-            module.warn(_redact.text(warning))
+        _warn(module, client)
         module.exit_json(**_redact.plain({"changed": False, **result}))
     finally:
         if client is not None:
             client.transport.close()
+
+
+def _warn(module: AnsibleModule, client: Client | None) -> None:
+    """Pass on what the API server warned of, and what a run could not tidy up."""
+    for warning in client.warnings if client else ():
+        module.warn(_redact.text(warning))
 
 
 def _connect(module: AnsibleModule) -> Client:

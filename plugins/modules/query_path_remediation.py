@@ -66,8 +66,7 @@ options:
       - Name of the run to take back, as RV(run) says. By default the newest one. Only with O(state=reverted).
     type: str
   wait_timeout:
-    description:
-      - How many seconds the changes may take to come into effect.
+    description: How many seconds the changes may take to come into effect.
     type: int
     default: 120
 extends_documentation_fragment:
@@ -318,6 +317,7 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
     result: dict[str, Any] = {"run": "", "changes": [], "restored": [], "left": [], "strategy": "", "protocol": ""}
     result |= {"cluster_uid": cluster_uid}
     if record is None or not record.open:
+        run.clear(client, access, namespace, path_id, module.check_mode)
         return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
     access.require(rights.to_revert((entry.change for entry in record.entries), namespace))

@@ -84,22 +84,26 @@ def revert(
     effects = Effects(client, journal, timeout, with_duty(clock, keep))
     for index, entry in _written(journal):
         target = entry.change.target
+        unknown = entry.state == record.WRITING
         try:
             found = _ours(client, entry)
+            unknown = False
             if found is not None:
                 keep()
                 effects.about_to_write(index)
                 try:
                     _undo_surely(client, entry, found)
                 except KubeError as error:
-                    written += [str(target)] if may_have_been_done(error) else []
+                    unknown = may_have_been_done(error)
+                    written += [str(target)] if unknown else []
                     raise
                 written.append(str(target))
                 _prove(client, entry.change)
                 restored.append(str(target))
                 effects.wait_for(index)
         except KubeError as error:
-            left.append(str(error))
+            in_doubt = unknown and not isinstance(error, ForeignError)
+            left.append(f"It is unknown whether {target} was written: {error}" if in_doubt else str(error))
             if isinstance(error, LostError):
                 return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes))
             continue

@@ -26,25 +26,26 @@ _TO_REVERT = {PATCH: ("patch",), CREATE: ("delete",), DELETE: ("create",)}
 
 
 def to_find_journals(namespace: str) -> list[Right]:
-    """What it takes to see which runs there were. namespace: where journals are kept."""
-    return [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("get", "list")]
+    """What it takes to see which runs there were and who is at work. namespace: where journals are kept."""
+    records = [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("get", "list")]
+    return [*records, access.of_kind("get", "Lease", namespace, JOURNAL)]
 
 
 def to_apply(changes: Iterable[Change], namespace: str) -> list[Right]:
     """What it takes to make changes, to see that they came about, to record them and to take them back."""
     record = [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("create", "patch", "delete")]
     writing = [right for change in changes for right in _of_change(change, _TO_APPLY[change.action])]
-    return [*to_find_journals(namespace), *record, *_to_lock(namespace), *writing]
+    return [*to_find_journals(namespace), *record, *to_lock(namespace), *writing]
 
 
 def to_revert(changes: Iterable[Change], namespace: str) -> list[Right]:
     """What it takes to take changes back, and to record that."""
     writing = [right for change in changes for right in _of_change(change, _TO_REVERT[change.action])]
     record = [access.of_kind(verb, "ConfigMap", namespace, JOURNAL) for verb in ("patch", "delete")]
-    return [*record, *_to_lock(namespace), *writing]
+    return [*record, *to_lock(namespace), *writing]
 
 
-def _to_lock(namespace: str) -> list[Right]:
+def to_lock(namespace: str) -> list[Right]:
     """What it takes to be the only run on a path."""
     return [access.of_kind(verb, "Lease", namespace, JOURNAL) for verb in ("get", "create", "patch", "delete")]
 

@@ -10,11 +10,13 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply i
     journal,
     lease,
     reverter,
+    rights,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Facts, Journal
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.reverter import Reverted
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Record
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
@@ -64,6 +66,14 @@ def take_back(client: Client, record: Record, timeout: float) -> tuple[list[Chan
         if not done.left:
             _prune(client, namespace, path_id)
     return possible, done
+
+
+def clear(client: Client, access: Access, namespace: str, path_id: str, check_mode: bool) -> None:
+    """Delete the Lease of a run that died before it changed anything. Raises HeldError where a run is at work."""
+    if lease.look(client, namespace, path_id) is None or check_mode:
+        return
+    access.require(rights.to_lock(namespace))
+    lease.take(client, namespace, path_id).release()
 
 
 def _rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:

@@ -71,6 +71,9 @@ class ForbiddenError(ApiError):
 
     def sentence(self) -> str:
         """Which right is missing; the API server's own message names user, verb and resource."""
+        if "denied the request" in self.message:
+            # An admission webhook or policy answers 403 too, and no right helps.
+            return super().sentence()
         said = self.message.strip().rstrip(".") or "the server gave no reason"
         return f"Not allowed to {self.attempt}: {said}; grant this right (docs/access.md) or use other credentials."
 

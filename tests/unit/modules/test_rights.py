@@ -236,7 +236,7 @@ def test_whoever_may_only_read_is_told_everything_at_once(server: ApiServer) -> 
     message = run(server, query_path_remediation, strategy="route_alias")["msg"]
     assert message.startswith(
         "Rights are missing, so nothing was begun: in namespace monitoring: "
-        "create, patch, delete configmaps, get, create, patch, delete leases.coordination.k8s.io (kubectl apply -n "
+        "get, create, patch, delete leases.coordination.k8s.io, create, patch, delete configmaps (kubectl apply -n "
         "monitoring -f journal.yaml) and "
     )
     assert "get, delete virtualservices.networking.istio.io" in message

@@ -13,7 +13,7 @@ SEED ?= 1
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential faults bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -32,6 +32,8 @@ help:
 	@echo "                 Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
+	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
+	@echo "                 ROW=kill tries those whose name contains that"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
 	@echo "make docs        Write the page of every rule anew from the rule's own file"
@@ -79,6 +81,9 @@ catalogue: venv
 lab-trace: venv
 	@$(LAB) build
 	@PYTHONPATH=tests/lab $(PYTHON) -m pytest -q tests/lab/test_leaves_no_trace.py
+
+faults: venv
+	@$(PYTHON) tests/tools/faults.py --row "$(ROW)"
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

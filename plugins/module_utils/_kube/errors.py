@@ -66,13 +66,17 @@ class ApiError(KubeError):
         return f"The API server refused to {self.attempt}: {self.status} {said}."
 
 
+# In the words of an admission webhook and of a ValidatingAdmissionPolicy: they answer 403 too, and no right helps.
+# k8s.io/apiserver/pkg/admission/plugin: webhook/errors/statuserror.go, policy/validating/dispatcher.go
+_ADMISSION = (" denied the request", " denied request: ")
+
+
 class ForbiddenError(ApiError):
     """403: the user lacks a right."""
 
     def sentence(self) -> str:
         """Which right is missing; the API server's own message names user, verb and resource."""
-        if "denied the request" in self.message:
-            # An admission webhook or policy answers 403 too, and no right helps.
+        if any(words in self.message for words in _ADMISSION):
             return super().sentence()
         said = self.message.strip().rstrip(".") or "the server gave no reason"
         return f"Not allowed to {self.attempt}: {said}; grant this right (docs/access.md) or use other credentials."

@@ -140,6 +140,20 @@ def test_missing_right_is_one_sentence(server: ApiServer, client: Client) -> Non
         client.list("Pod", "a")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        'admission webhook "gate.example.com" denied the request: not today',
+        "services \"b\" is forbidden: ValidatingAdmissionPolicy 'gate' with binding 'gate' denied request: not today",
+    ],
+)
+def test_who_is_refused_by_admission_is_not_told_to_get_a_right(server: ApiServer, client: Client, message: str) -> None:
+    server.faults.append(lambda _request: Answer(403, status(403, "Forbidden", message)))
+    with pytest.raises(ForbiddenError) as error:
+        client.delete("Service", "a", "b")
+    assert str(error.value) == f"The API server refused to delete Service a/b: 403 {message}."
+
+
 def test_an_answer_that_is_no_api(server: ApiServer, client: Client) -> None:
     server.faults.append(lambda _request: Answer(200, b"<html>login</html>"))
     with pytest.raises(UnreachableError, match="its answer is no JSON; is this the URL of an API server"):

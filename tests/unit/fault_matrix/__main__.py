@@ -8,10 +8,11 @@ plan, and `changed` says what is so. Reading is the same for all fixes, so the c
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 from fault_matrix.play import STRATEGIES, Play, no_waiting
 from fault_matrix.rows import ROWS
@@ -20,18 +21,20 @@ from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server i
 
 KINDS = ("lost", "orphan", "false changed")
 
+# Indexes of a row and of a strategy, and the state that the module is to bring about: what one process works on.
+Part = tuple[int, int, str]
 
-def cases(only: str) -> Iterator[tuple[str, str, int, list[str]]]:
-    """Yield row, fix, index of the call, and what was wrong, for every case."""
+
+def faults(part: Part) -> list[list[str]]:
+    """Play one fault at every call of one fix or of its way back; return for each call what was wrong there."""
+    row, strategy, state = part
     with serving(ApiServer()) as server, no_waiting():
-        for strategy in STRATEGIES:
-            for state in ("applied", "reverted"):
-                play = Play(server, strategy, state)
-                first = 0 if strategy is STRATEGIES[0] else play.first_lock
-                for row in ROWS:
-                    if only in row.name:
-                        for index in range(first, play.calls):
-                            yield row.name, f"{strategy.name}, {state}", index, play.faults(row, index)
+        play = Play(server, STRATEGIES[strategy], state)
+        calls = range(0 if strategy == 0 else play.first_lock, play.calls)
+        return [
+            [f"{ROWS[row].name}; {STRATEGIES[strategy].name}, {state}; call {index}: {text}" for text in wrong]
+            for index, wrong in ((index, play.faults(ROWS[row], index)) for index in calls)
+        ]
 
 
 def main() -> int:
@@ -39,22 +42,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults")
     parser.add_argument("--row", default="", help="only rows whose name contains this")
     began = time.monotonic()
-    tried: Counter[tuple[str, str]] = Counter()
-    passed: Counter[tuple[str, str]] = Counter()
+    only = parser.parse_args().row
+    rows = [number for number, row in enumerate(ROWS) if only in row.name]
+    parts = list(itertools.product(rows, range(len(STRATEGIES)), ("applied", "reverted")))
+    tried: Counter[int] = Counter()
+    passed: Counter[int] = Counter()
     kinds: Counter[str] = Counter()
-    for row, fix, index, wrong in cases(parser.parse_args().row):
-        tried[row, fix] += 1
-        passed[row, fix] += not wrong
-        for text in wrong:
-            print(f"{row}; {fix}; call {index}: {text}", flush=True)
-            kinds[next((kind for kind in KINDS if text.startswith(kind)), "other")] += 1
-    for row in dict.fromkeys(row for row, _fix in tried):
-        fixes = [key for key in tried if key[0] == row]
-        print(f"{row:34} {sum(tried[key] for key in fixes):5} calls, {sum(passed[key] for key in fixes):5} passed")
+    with multiprocessing.Pool() as pool:
+        for part, found in zip(parts, pool.imap(faults, parts), strict=True):
+            tried[part[0]] += len(found)
+            passed[part[0]] += found.count([])
+            for text in itertools.chain.from_iterable(found):
+                print(text, flush=True)
+                kinds[next((kind for kind in KINDS if f": {kind}" in text), "other")] += 1
+    for row in rows:
+        print(f"{ROWS[row].name:34} {tried[row]:5} calls, {passed[row]:5} passed")
     sums = ", ".join(f"{kinds[kind]} {kind}" for kind in (*KINDS, "other"))
-    print(f"{len(dict.fromkeys(row for row, _fix in tried))} rows, {sum(tried.values())} cases, ", end="")
-    print(f"{sum(passed.values())} passed: {sums}; {time.monotonic() - began:.0f} s")
-    return int(sum(passed.values()) != sum(tried.values()) or not tried)
+    print(f"{len(rows)} rows, {tried.total()} cases, {passed.total()} passed: {sums}; {time.monotonic() - began:.0f} s")
+    return int(passed != tried or not tried)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ options:
     default: false
 extends_documentation_fragment:
   - meshops.istio_remediation.auth
+  - meshops.istio_remediation.cluster
   - meshops.istio_remediation.query_path
   - meshops.istio_remediation.attributes
   - meshops.istio_remediation.attributes.info_module
@@ -143,6 +144,10 @@ nonce:
   description: The word by which the probe's queries are found in access logs.
   returned: when the probe could be made
   type: str
+cluster_uid:
+  description: Uid of the namespace C(kube-system), for O(expect_cluster_uid); empty where it may not be read.
+  returned: when the probe could be made
+  type: str
 api:
   description: Number of requests to the API server and size of their answers.
   returned: when the probe could be made
@@ -170,6 +175,7 @@ OPTIONS: _module.Spec = {
     "tenant": {"type": "str"},
     "other_tenant": {"type": "str"},
     "allow_inconclusive": {"type": "bool", "default": False},
+    "expect_cluster_uid": {"type": "str"},
 }
 TENANTS = ("tenant_label", "tenant", "other_tenant")
 
@@ -178,12 +184,15 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Ask, judge, and fail unless the path is proved."""
     import secrets
 
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import judge, probe
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_probe
 
     params = module.params
-    Access(client).require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
+    access = Access(client)
+    access.require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
+    cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     path, settled = _module.walk(client, params)
     tenants = {name: params[name] for name in TENANTS if params[name]}
     wanted = probe.options(path, f"n{secrets.token_hex(8)}", params["query"], params["requests"], tenants)
@@ -204,6 +213,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
         "tenant_label": wanted.tenant_label,
         "tenant": wanted.tenant,
         "nonce": wanted.nonce,
+        "cluster_uid": cluster_uid,
         "api": _module.api_usage(client),
     }
     unkept = [f"{check.name}: {check.text}" for check in proof.checks if check.result == proof.result]

@@ -133,6 +133,17 @@ def test_a_sound_path_is_proved_and_nothing_is_written(server: ApiServer) -> Non
     assert API_TOKEN not in json.dumps(result)
 
 
+def test_nothing_is_asked_in_another_cluster(server: ApiServer, mesh: Mesh) -> None:
+    server.add("Namespace", "", "kube-system")["metadata"]["uid"] = "cluster-a"
+    result = probe(server, expect_cluster_uid="cluster-b")
+    assert result["msg"] == (
+        f"The API server at {server.url} is that of cluster cluster-a, not of cluster-b as expect_cluster_uid says, so "
+        "nothing was begun; check kubeconfig and context."
+    )
+    assert mesh.count == 0
+    assert probe(server, expect_cluster_uid="cluster-a")["cluster_uid"] == "cluster-a"
+
+
 def test_the_question_goes_the_users_way(server: ApiServer, mesh: Mesh) -> None:
     nonce = probe(server, other_tenant="secret")["nonce"]
     asked = [request for request in mesh.grafana.requests if nonce in request.query.get("query", "")]

@@ -147,7 +147,9 @@ def test_missing_right_is_one_sentence(server: ApiServer, client: Client) -> Non
         "services \"b\" is forbidden: ValidatingAdmissionPolicy 'gate' with binding 'gate' denied request: not today",
     ],
 )
-def test_who_is_refused_by_admission_is_not_told_to_get_a_right(server: ApiServer, client: Client, message: str) -> None:
+def test_who_is_refused_by_admission_is_not_told_to_get_a_right(
+    server: ApiServer, client: Client, message: str
+) -> None:
     server.faults.append(lambda _request: Answer(403, status(403, "Forbidden", message)))
     with pytest.raises(ForbiddenError) as error:
         client.delete("Service", "a", "b")

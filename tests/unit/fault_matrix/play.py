@@ -98,7 +98,7 @@ class Play:
         options = self._strategy.options if state == "applied" else {}
         given = {"host": self._server.url, "api_key": "token", "grafana_namespace": NS, "state": state, **options}
         self._warnings: list[str] = []
-        # Ansible itself shows them once per process, on the screen or in the result, and a process is one run elsewhere.
+        # Ansible keeps them for the process, which is one run elsewhere, and may show them on the screen.
         with mock.patch.object(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text)):
             return run_module(query_path_remediation, wait_timeout=1, **given)
 

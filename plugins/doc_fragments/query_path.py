@@ -45,9 +45,17 @@ options:
     default: true
   datasource_uid:
     description:
-      - The C(uid) of the data source, looked up in the provisioning ConfigMaps and then in Grafana.
+      - The C(uid) of the data source, looked up in the provisioning ConfigMaps, in Secrets if O(read_secrets) allows
+        it, in GrafanaDatasources of grafana-operator, and then in Grafana.
       - Without it and without O(datasource_url), the only data source of type C(prometheus) is taken.
     type: str
+  read_secrets:
+    description:
+      - Whether to read the Secrets that provision Grafana's data sources, as those of kube-prometheus do.
+      - Nothing is kept of them but each source's uid, name, type and address, and whether it sends a Host header of its
+        own. Parameters in it that say which tenant is asked for are not kept either.
+    type: bool
+    default: false
   datasource_url:
     description:
       - URL to which the data source sends queries; nothing is looked up then.
@@ -97,7 +105,8 @@ options:
     description:
       - Whether to ask the sidecars on both sides of the hop that matters for the configuration that they run on, as
         C(istioctl proxy-config) does. It takes the right to C(pods/exec); without it this witness is silent.
-      - Only listeners, routes, clusters and policies that this hop meets are asked for. Secrets are never read.
+      - Only listeners, routes, clusters and policies that this hop meets are asked for, and no
+        keys or certificates.
     type: bool
     default: true
   log_seconds:

@@ -73,6 +73,7 @@ PATH_OPTIONS: Spec = {
     "grafana_validate_certs": {"type": "bool", "default": True},
     "datasource_url": {"type": "str"},
     "datasource_uid": {"type": "str"},
+    "read_secrets": {"type": "bool", "default": False},
     "proxies": {
         "type": "list",
         "elements": "dict",
@@ -187,6 +188,7 @@ def question(params: Params) -> Question:
         datasource_url=params["datasource_url"] or "",
         datasource_uid=params["datasource_uid"] or "",
         ask_grafana=bool(params["grafana_url"] or params["grafana_token"]),
+        read_secrets=params["read_secrets"],
         proxies=tuple(known),
         istio_namespace=params["istio_namespace"],
         istio_revision=params["istio_revision"] or "",

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
     Snapshot,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files, provisioning
 
 Object = dict[str, Any]
 NS = "monitoring"
@@ -103,6 +103,8 @@ class World:
         self.usage: Answer = Answer(text=USAGE)
         self.refused: dict[str, str] = {}
         self.datasources: list[Object] = []
+        # Kinds whose CustomResourceDefinition is not installed.
+        self.unserved: set[str] = set()
         self.asked: list[Need] = []
 
     def add(self, *added: Object) -> World:
@@ -149,12 +151,22 @@ class World:
             return Answer(text=self.logs.get(need.name, ""))
         if need.kind == "MeshConfig":
             return Answer(objects=({"metadata": {"name": need.name}, "mesh": self.mesh},))
+        if need.kind in self.unserved:
+            return Answer(served=False)
+        if need.kind == "SecretDataSource":
+            secrets = (o for o in self.objects if o["kind"] == "Secret" and self._loaded(o, need))
+            return provisioning.answer(secrets, ())
         if need.kind == "DataSource":
             return Answer(objects=tuple(self.datasources))
         if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
             found = (o for o in self.objects if self._asked_for(o, need._replace(kind="ConfigMap")))
             return Answer(objects=tuple(config_files.masked(need.kind, config_map) for config_map in found))
         return Answer(objects=tuple(o for o in self.objects if self._asked_for(o, need)))
+
+    def _loaded(self, candidate: Object, need: Need) -> bool:
+        metadata = candidate["metadata"]
+        labelled = bool(need.selector) and need.selector in metadata.get("labels", {})
+        return labelled or metadata["name"] in need.name.split(",")
 
     def _asked_for(self, candidate: Object, need: Need) -> bool:
         meta = candidate["metadata"]

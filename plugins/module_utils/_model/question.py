@@ -30,9 +30,10 @@ class Question(NamedTuple):
 
     grafana_namespace, grafana_name, grafana_kind   the workload from which queries start
     datasource_url   URL of the data source; "" = look `datasource_uid` up
-    datasource_uid   uid of the data source, looked up in the provisioning ConfigMaps, then in Grafana's API; with both
-                     empty the only Prometheus data source is taken
+    datasource_uid   uid of the data source, looked up as _model.datasources says; with both empty the only Prometheus
+                     data source is taken
     ask_grafana      Grafana's HTTP API may be asked (a URL or token was given)
+    read_secrets     Secrets that provision data sources may be read
     proxies          overrides for discovery
     istio_namespace  the mesh's root namespace, where istiod's ConfigMap lives
     istio_revision   revision label of the control plane; "" or "default" = the ConfigMap `istio`
@@ -47,6 +48,7 @@ class Question(NamedTuple):
     datasource_url: str = ""
     datasource_uid: str = ""
     ask_grafana: bool = False
+    read_secrets: bool = False
     proxies: tuple[KnownProxy, ...] = ()
     istio_namespace: str = "istio-system"
     istio_revision: str = ""

@@ -8,6 +8,7 @@ Hosts play no part in it. The second carries the Host along and predicts each ho
 from __future__ import annotations
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    datasources,
     discovery,
     hostnames,
     mesh,
@@ -49,7 +50,7 @@ _THIS_POD = ("localhost", "127.0.0.1", "::1")
 def walk(question: Question, snapshot: Snapshot, recognise: Recognise) -> Path:
     """The path with its predictions. Raises NotReadError until all is read, InputError where it cannot be followed."""
     grafana = discovery.grafana(question, snapshot)
-    datasource = discovery.datasource(question, snapshot, grafana)
+    datasource = datasources.find(question, snapshot, grafana)
     steps: list[Step] = []
     client, relay, url = grafana, None, datasource.url
     while url:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""YAML inside ConfigMaps: Istio's mesh settings and Grafana's provisioned data sources."""
+"""YAML inside ConfigMaps and files, and Istio's mesh settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 # A document that needs more is not written by a person: a few dozen aliases can stand for gigabytes.
 MAX_ALIASES = 20
-# Grafana's Helm chart and its sidecar load every ConfigMap with this label, whatever its value.
-DATASOURCE_LABEL = "grafana_datasource"
-# What a data source is judged by. secureJsonData holds secrets and is never taken along.
-_DATASOURCE_FIELDS = ("uid", "name", "type", "url", "access", "jsonData")
 
 
 class DocumentError(Exception):
@@ -49,26 +45,3 @@ def mesh_config(config_map: Object) -> Answer:
     if not isinstance(mesh, dict):
         return Answer(problem=f"key mesh of ConfigMap {place} is no mapping")
     return Answer(({"metadata": objects.metadata(config_map), "mesh": mesh},))
-
-
-def datasources(config_map: Object) -> tuple[list[Object], list[str]]:
-    """The data sources in a provisioning ConfigMap, and what of it could not be read, as sentences without a full stop.
-
-    https://grafana.com/docs/grafana/latest/administration/provisioning/#data-sources
-    """
-    place = f"{objects.namespace(config_map)}/{objects.name(config_map)}"
-    found: list[Object] = []
-    problems = []
-    for key, text in sorted(objects.mapping(config_map.get("data")).items()):
-        if not key.endswith((".yaml", ".yml")):
-            continue
-        try:
-            document = decode(text)
-        except DocumentError as error:
-            problems.append(f"key {key} of ConfigMap {place}: {error}")
-            continue
-        for entry in objects.sequence(objects.mapping(document).get("datasources")):
-            source = objects.mapping(entry)
-            kept = {field: source[field] for field in _DATASOURCE_FIELDS if field in source}
-            found.append({**kept, "configMap": place})
-    return found, problems

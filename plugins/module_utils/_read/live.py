@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.gr
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import provisioning
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.trim import trim
 
 # The newest lines of a sidecar's log. limitBytes cuts at the end, so it only guards against lines of absurd length.
@@ -72,7 +73,7 @@ class LiveReader:
         return Answer((trim(found),) if found else ())
 
     def _list(self, need: Need) -> Answer:
-        if need.kind == "DataSource":
+        if need.kind in provisioning.HOLDERS:
             return self._datasources(need)
         return Answer(tuple(self._client.list(need.kind, need.namespace, need.selector, trim)))
 
@@ -91,29 +92,23 @@ class LiveReader:
         return Answer((config_files.masked(need.kind, config_map),) if config_map else ())
 
     def _datasources(self, need: Need) -> Answer:
-        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import documents
-
-        maps: dict[str, Object] = {}
+        kind = provisioning.HOLDERS[need.kind]
+        holders: dict[str, Object] = {}
         problems = []
         try:
-            labelled = self._client.list("ConfigMap", need.namespace, documents.DATASOURCE_LABEL)
-            maps |= {objects.name(config_map): config_map for config_map in labelled}
+            labelled = self._client.list(kind, need.namespace, need.selector) if need.selector else []
+            holders |= {objects.name(holder): holder for holder in labelled}
         except ApiError as error:
             problems.append(_phrase(error))
         for name in filter(None, need.name.split(",")):
             try:
-                found = None if name in maps else exists(self._client, "ConfigMap", need.namespace, name)
+                found = None if name in holders else exists(self._client, kind, need.namespace, name)
             except ApiError as error:
                 problems.append(_phrase(error))
                 continue
             if found:
-                maps[name] = found
-        sources: list[Object] = []
-        for _name, config_map in sorted(maps.items()):
-            found_here, broken = documents.datasources(config_map)
-            sources += found_here
-            problems += broken
-        return Answer(tuple(sources), problem="; ".join(problems))
+                holders[name] = found
+        return provisioning.answer((holders[name] for name in sorted(holders)), problems)
 
     def _log(self, need: Need) -> Answer:
         since = self._question.log_seconds

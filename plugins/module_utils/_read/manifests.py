@@ -16,7 +16,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.ki
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files, documents
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import (
+    config_files,
+    documents,
+    provisioning,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.trim import trim
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -59,7 +63,7 @@ class ManifestReader:
             return self._envoy(need)
         if need.kind == "MeshConfig":
             return self._mesh_config(need)
-        if need.kind == "DataSource":
+        if need.kind in provisioning.HOLDERS:
             return self._datasources(need)
         if need.verb == "get" and need.kind in (config_files.TEXTS, config_files.DOCUMENTS):
             return self._config_file(need)
@@ -93,16 +97,10 @@ class ManifestReader:
         return answer._replace(objects=tuple(config_files.masked(need.kind, obj) for obj in answer.objects))
 
     def _datasources(self, need: Need) -> Answer:
-        answer = self._select(Need("list", "ConfigMap", need.namespace))
+        answer = self._select(Need("list", provisioning.HOLDERS[need.kind], need.namespace))
         mounted = need.name.split(",")
-        sources: list[Object] = []
-        problems = [answer.problem] if answer.problem else []
-        for config_map in answer.objects:
-            if documents.DATASOURCE_LABEL in objects.labels(config_map) or objects.name(config_map) in mounted:
-                found, broken = documents.datasources(config_map)
-                sources += found
-                problems += broken
-        return Answer(tuple(sources), problem="; ".join(problems))
+        loaded = (obj for obj in answer.objects if need.selector in objects.labels(obj) or objects.name(obj) in mounted)
+        return provisioning.answer(loaded, [answer.problem] if answer.problem else [])
 
     def _log(self, need: Need) -> Answer:
         path = self._found(LOG_PATHS, need)

@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.q
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import config_files, manifests
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.trim import trim
 
 CLUSTER_SCOPED = ("Namespace",)
 
@@ -38,7 +39,7 @@ def assumptions(params: Mapping[str, Any]) -> Assumptions:
     proposed: list[Object] = []
     for entry in params.get("with_manifests") or []:
         proposed += manifests.load_objects(entry) if isinstance(entry, str) else [entry]
-    return Assumptions(assumed.get("peer_authentication") or "", assumed.get("mesh") or {}, proposed)
+    return Assumptions(assumed.get("peer_authentication") or "", assumed.get("mesh") or {}, [*map(trim, proposed)])
 
 
 class OverlaidReader:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils import _redact
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import provisioning
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MANAGER_FIELDS = ("manager", "operation", "time", "subresource")
@@ -21,6 +22,8 @@ def trim(obj: Object) -> Object:
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
         obj = {**obj, "metadata": _metadata(metadata)}
+    if obj.get("kind") == "GrafanaDatasource":
+        return provisioning.custom_resource(obj)
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         return obj

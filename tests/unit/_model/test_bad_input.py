@@ -100,7 +100,11 @@ def test_bad_input_is_answered_in_a_sentence(name: str) -> None:
 def test_a_data_source_is_found_by_uid_in_its_config_map() -> None:
     world = sources(
         World(),
-        {**SOURCE, "configMap": f"{NS}/grafana-datasources", "jsonData": {"customQueryParameters": "namespace=x"}},
+        {
+            **SOURCE,
+            "source": f"ConfigMap/{NS}/grafana-datasources",
+            "jsonData": {"customQueryParameters": "namespace=x"},
+        },
     )
     found = world.diagnose(BY_UID).path.datasource
     assert (found.url, found.query_parameters) == (f"http://{PROXY_HOST}:8080", "namespace=x")
@@ -108,7 +112,7 @@ def test_a_data_source_is_found_by_uid_in_its_config_map() -> None:
 
 
 def test_the_only_data_source_that_is_seen_is_not_the_only_one_where_a_list_was_refused() -> None:
-    world = sources(World(), {**SOURCE, "configMap": f"{NS}/grafana-datasources"})
+    world = sources(World(), {**SOURCE, "source": f"ConfigMap/{NS}/grafana-datasources"})
     seen = world.snapshot(BY_UID)
     key = next(key for key in seen.answers() if "DataSource" in key)
     partly = seen.extended({key: seen.answers()[key]._replace(problem="403 Forbidden: cannot list configmaps")})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -143,20 +144,49 @@ def test_data_sources_come_from_labelled_and_from_mounted_config_maps(server: Ap
     )
     server.add("ConfigMap", "monitoring", "two", data={"b.yml": provisioning("b")})
     server.add("ConfigMap", "monitoring", "three", data={"c.yml": provisioning("c")})
-    answer = reader.read(Need("list", "DataSource", "monitoring", "one,two,gone"))
+    answer = reader.read(Need("list", "DataSource", "monitoring", "one,two,gone", "grafana_datasource"))
     assert answer.problem == ""
-    assert [(entry["uid"], entry["configMap"]) for entry in answer.objects] == [
-        ("a", "monitoring/one"),
-        ("b", "monitoring/two"),
+    assert [(entry["uid"], entry["source"]) for entry in answer.objects] == [
+        ("a", "ConfigMap/monitoring/one"),
+        ("b", "ConfigMap/monitoring/two"),
     ]
     assert answer.objects[0]["jsonData"] == {"customQueryParameters": "namespace=x"}
     assert CANARY not in str(answer)
 
 
+def test_a_grafana_datasource_keeps_no_secret(server: ApiServer, reader: LiveReader) -> None:
+    settings = {"httpHeaderName1": "Host", "sigV4AccessKey": CANARY}
+    datasource = {"uid": "a", "url": "http://p", "basicAuthUser": CANARY, "jsonData": settings}
+    spec = {"instanceSelector": {}, "datasource": {**datasource, "secureJsonData": {"httpHeaderValue1": CANARY}}}
+    server.add("GrafanaDatasource", "monitoring", "a", spec=spec, status={"lastMessage": CANARY})
+    [found] = reader.read(Need("list", "GrafanaDatasource", "monitoring")).objects
+    kept = {"uid": "a", "url": "http://p", "jsonData": {"httpHeaderName1": "Host"}}
+    assert found["spec"] == {"instanceSelector": {}, "datasource": kept}
+    assert CANARY not in str(found)
+    server.unserved = {"grafana.integreatly.org/v1beta1"}
+    assert reader.read(Need("list", "GrafanaDatasource", "monitoring")) == Answer(served=False)
+
+
+def test_secrets_are_listed_by_label_only_where_that_is_asked_for(server: ApiServer, reader: LiveReader) -> None:
+    for name in ("mounted", "labelled"):
+        data = {"a.yaml": base64.b64encode(provisioning(name).encode()).decode()}
+        server.add("Secret", "monitoring", name, labels={"grafana_datasource": "1"}, data=data)
+    need = Need("list", "SecretDataSource", "monitoring", "mounted")
+    assert [entry["uid"] for entry in reader.read(need).objects] == ["mounted"]
+    assert [request.path.rpartition("/")[2] for request in server.requests] == ["mounted"]
+    labelled = reader.read(need._replace(selector="grafana_datasource"))
+    assert [entry["source"] for entry in labelled.objects] == [
+        "Secret/monitoring/labelled",
+        "Secret/monitoring/mounted",
+    ]
+    server.forbid("GET", "secrets", "monitoring")
+    assert reader.read(need).problem.startswith("Not allowed to get Secret monitoring/mounted")
+
+
 def test_a_broken_provisioning_file_is_a_problem_beside_the_others(server: ApiServer, reader: LiveReader) -> None:
     data = {"a.yaml": provisioning("a"), "z.yaml": "datasources: ["}
     server.add("ConfigMap", "monitoring", "one", labels={"grafana_datasource": ""}, data=data)
-    answer = reader.read(Need("list", "DataSource", "monitoring"))
+    answer = reader.read(Need("list", "DataSource", "monitoring", selector="grafana_datasource"))
     assert [entry["uid"] for entry in answer.objects] == ["a"]
     assert answer.problem.startswith("key z.yaml of ConfigMap monitoring/one: it is no YAML")
 

@@ -148,7 +148,7 @@ def test_a_younger_policy_is_named_as_ignored() -> None:
 def test_a_host_header_of_the_data_source_walks_past_the_label_proxy(header: str, status: str) -> None:
     world = World()
     SOUND(world)
-    world.datasources = [{**SOURCE, "jsonData": {"httpHeaderName1": header}, "configMap": f"{NS}/x"}]
+    world.datasources = [{**SOURCE, "jsonData": {"httpHeaderName1": header}, "source": f"ConfigMap/{NS}/x"}]
     verdict = world.diagnose(Question(NS, "grafana")).judgement.verdict
     assert verdict.status == status
     assert verdict.code == ("QP108" if status == "at_risk" else "")

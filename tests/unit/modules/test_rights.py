@@ -12,7 +12,7 @@ from world import NS, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import rights as apply_rights
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Right
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Right, of_kind
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
@@ -44,13 +44,22 @@ def changes() -> list[Change]:
     return [*made, *(change.patch(kind, example(kind), [], [], "why", waits[kind]) for kind in PATCHED)]
 
 
+# What is asked for only where the first look did not find something.
+ELSEWHERE = (
+    Right("get", "namespaces", "", NS, "", "reader.yaml"),
+    of_kind("list", "GrafanaDatasource", NS, "reader.yaml"),
+    of_kind("get", "Grafana", NS, "reader.yaml"),
+    *(of_kind(verb, "Secret", NS, "secrets.yaml") for verb in ("get", "list")),
+)
+
+
 def needed() -> list[Right]:
     """Every right that some run asks for, and the one that only words a message better."""
     questions = [Question(NS, "grafana", kind) for kind in KINDS]
     reading = [right for question in questions for right in read_rights.to_diagnose(question)]
     probing = read_rights.to_probe(questions[0], by_port_forward=True)
     writing = [*apply_rights.to_apply(changes(), NS), *apply_rights.to_revert(changes(), NS)]
-    return [*reading, *probing, *writing, cluster.TO_IDENTIFY, Right("get", "namespaces", "", NS, "", "reader.yaml")]
+    return [*reading, *probing, *writing, cluster.TO_IDENTIFY, *ELSEWHERE]
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in rbac.FILES.glob("*.yaml")))

@@ -47,6 +47,7 @@ options:
     description:
       - The C(uid) of the data source, looked up in the provisioning ConfigMaps, in Secrets if O(read_secrets) allows
         it, in GrafanaDatasources of grafana-operator, and then in Grafana.
+      - A data source whose provisioning file gives no uid goes by its name.
       - Without it and without O(datasource_url), the only data source of type C(prometheus) is taken.
     type: str
   read_secrets:

@@ -13,6 +13,7 @@ author:
 description:
   - Turns what M(meshops.istio_remediation.query_path_info) returns into the verdict in one sentence, the path as a
     small drawing, the evidence, the fixes with what each one costs, and the command to type next.
+  - Of several paths it shows one line each, the worst first, and then the worst as a whole.
   - Shows in the same way what M(meshops.istio_remediation.query_path_remediation) changed and what
     M(meshops.istio_remediation.query_path_probe) proved.
   - Text that comes from the cluster is shown as it stands but cannot do anything. Control characters are escaped.
@@ -81,6 +82,8 @@ def query_path_report(result: Result, question: Result | None = None, form: str 
 def _blocks(result: Result, question: Result) -> list[Block]:
     """Choose the report by what only one of the modules returns."""
     if isinstance(result, Mapping):
+        if "paths" in result:
+            return diagnosis.overview(result, question)
         if "hops" in result:
             return diagnosis.report(result, question)
         if "checks" in result:

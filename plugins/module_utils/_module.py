@@ -115,9 +115,9 @@ def run(options: Spec, work: Callable[[AnsibleModule, Client], Params], **settin
     _run(options, work, settings)
 
 
-def run_offline_too(options: Spec, work: Callable[[AnsibleModule, Client | None], Params]) -> None:
+def run_offline_too(options: Spec, work: Callable[[AnsibleModule, Client | None], Params], **settings: Any) -> None:
     """Like run(), but where the option `snapshot` is given nothing is connected to, and work() gets no client."""
-    _run(options, work, {}, lambda params: bool(params["snapshot"]))
+    _run(options, work, settings, lambda params: bool(params["snapshot"]))
 
 
 def _run(
@@ -218,6 +218,20 @@ def diagnose(client: Client | None, params: Params, annotate: bool = False) -> t
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
+    asked, reader = _asked(client, params)
+    return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
+
+
+def diagnose_each(client: Client | None, params: Params) -> tuple[dict[str, Any], Question, Snapshot]:
+    """Diagnose the data sources `datasource_uids`, or all; as diagnose() does. Raises KubeError, InputError."""
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _diagnose, _result
+
+    asked, reader = _asked(client, params)
+    results, problems, snapshot = _diagnose.diagnose_each(asked, reader, params["datasource_uids"] or ())
+    return _result.several(results, problems), asked, snapshot
+
+
+def _asked(client: Client | None, params: Params) -> tuple[Question, Reader]:
     asked = question(params)
     reader = _saved(params) if client is None else _live(client, asked, params)
     if params.get("assume") or params.get("with_manifests"):
@@ -225,7 +239,7 @@ def diagnose(client: Client | None, params: Params, annotate: bool = False) -> t
 
         asked = asked._replace(read_logs=False, read_envoy=False)
         reader = overlay.OverlaidReader(reader, overlay.assumptions(params), asked.istio_namespace)
-    return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
+    return asked, reader
 
 
 def walk(client: Client, params: Params) -> tuple[Path, str]:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis, Unanswered
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
+
+_WORST_FIRST = ("broken", "at_risk", "inconclusive", "healthy")
 
 
 def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -27,6 +30,42 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in judgement.findings],
         "remedies": [remedy_to_dict(remedy) for remedy in diagnosis.remedies],
         "unknown": [*path.unknown, *(text for hop in path.hops for text in hop.unknown)],
+    }
+
+
+def several(results: Iterable[Diagnosis | Unanswered], problems: Sequence[str]) -> dict[str, Any]:
+    """The paths of several data sources, the worst first, under the verdict of the worst.
+
+    problems: why there may be data sources that were not seen; then no verdict is healthy.
+    """
+    made = (to_dict(result) if isinstance(result, Diagnosis) else _unanswered(result) for result in results)
+    paths = sorted(made, key=lambda path: _WORST_FIRST.index(path["verdict"]["status"]))
+    verdict = paths[0]["verdict"]
+    if problems and verdict["status"] == "healthy":
+        why = f"What is seen is healthy, but whether these are all data sources cannot be told: {'; '.join(problems)}."
+        verdict = {**_open_verdict(why), "under": verdict["under"]}
+    return {"verdict": verdict, "paths": paths, "unknown": [*problems]}
+
+
+def _unanswered(result: Unanswered) -> dict[str, Any]:
+    return {
+        "verdict": _open_verdict(result.why),
+        "datasource": result.datasource._asdict(),
+        "hops": [],
+        "findings": [],
+        "remedies": [],
+        "unknown": [result.why],
+    }
+
+
+def _open_verdict(why: str) -> dict[str, Any]:
+    return {
+        "status": "inconclusive",
+        "code": "",
+        "summary": why,
+        "certainty": "predicted",
+        "under": {},
+        "witnesses": [],
     }
 
 

@@ -18,6 +18,20 @@ description:
   - Reads only what the path needs, at most 25 requests however large the cluster is, and changes nothing.
   - With O(snapshot) it judges what was saved, with neither a cluster nor the C(kubernetes) package.
 options:
+  datasource_uids:
+    description:
+      - Several data sources of this Grafana, at most 20, each as O(datasource_uid) names it. What their paths share is
+        read once.
+      - The result has RV(paths) then, and a data source whose path cannot be followed is inconclusive in it.
+      - Mutually exclusive with O(datasource_uid), O(datasource_url) and O(all_datasources).
+    type: list
+    elements: str
+  all_datasources:
+    description:
+      - All data sources of type C(prometheus) of this Grafana, at most 20; as O(datasource_uids) does.
+      - Those that were made in Grafana's UI are among them only with O(grafana_token).
+    type: bool
+    default: false
   snapshot:
     description:
       - Path of a snapshot that O(save_snapshot) wrote, or of a folder with manifests (C(kubectl get -o yaml) or a
@@ -73,6 +87,12 @@ EXAMPLES = r"""
     grafana_namespace: monitoring
     datasource_uid: tenant-x
 
+- name: Diagnose every Prometheus data source in one run, and show the worst path
+  meshops.istio_remediation.query_path_info:
+    grafana_namespace: monitoring
+    all_datasources: true
+  register: diagnosis
+
 - name: Diagnose a path through a proxy that is not known to the collection
   meshops.istio_remediation.query_path_info:
     grafana_namespace: monitoring
@@ -96,7 +116,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: The path in one sentence.
+  description: The path in one sentence; of several paths that of the worst.
   returned: success
   type: dict
   contains:
@@ -140,6 +160,14 @@ verdict:
       description: What the same path would do with another mTLS mode at the server, by mode.
       type: dict
       returned: success
+paths:
+  description:
+    - One entry for each data source, the worst first, with RV(verdict), RV(datasource), RV(hops), RV(findings),
+      RV(remedies) and RV(unknown) in it. These are not beside it then, except for RV(verdict) and for RV(unknown),
+      which says why there may be more data sources.
+  returned: with O(datasource_uids) or O(all_datasources)
+  type: list
+  elements: dict
 datasource:
   description: The data source, and where it was found.
   returned: success
@@ -292,7 +320,10 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 
 
+ONE_OR_SEVERAL = ("datasource_uid", "datasource_url", "datasource_uids", "all_datasources")
 OPTIONS: dict[str, dict[str, Any]] = {
+    "datasource_uids": {"type": "list", "elements": "str"},
+    "all_datasources": {"type": "bool", "default": False},
     "snapshot": {"type": "path"},
     "save_snapshot": {"type": "path"},
     "assume": {
@@ -310,17 +341,21 @@ def work(module: AnsibleModule, client: Client | None) -> dict[str, Any]:
     """Diagnose, and return the diagnosis as plain data."""
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
 
-    diagnosis, snapshot = _module.diagnose(client, module.params)
+    if module.params["datasource_uids"] or module.params["all_datasources"]:
+        result, question, snapshot = _module.diagnose_each(client, module.params)
+    else:
+        diagnosis, snapshot = _module.diagnose(client, module.params)
+        result, question = _result.to_dict(diagnosis), diagnosis.question
     if module.params["save_snapshot"]:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
 
-        saved.save(module.params["save_snapshot"], diagnosis.question, snapshot)
-    return {**_result.to_dict(diagnosis), "api": _module.api_usage(client)}
+        saved.save(module.params["save_snapshot"], question, snapshot)
+    return {**result, "api": _module.api_usage(client)}
 
 
 def main() -> None:
     """Run the module."""
-    _module.run_offline_too(OPTIONS, work)
+    _module.run_offline_too(OPTIONS, work, mutually_exclusive=[ONE_OR_SEVERAL])
 
 
 if __name__ == "__main__":

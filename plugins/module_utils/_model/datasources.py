@@ -54,21 +54,34 @@ def find(question: Question, snapshot: Snapshot, workload: Workload) -> DataSour
             continue
         place = look()
         looked.append(place)
-        found += [source for source in place.sources if question.datasource_uid in ("", source.uid)]
+        found += [source for source in place.sources if question.datasource_uid in ("", source.handle)]
     if not found:
         raise InputError(_nowhere(question, looked))
     if not question.datasource_uid:
         _only(found, looked)
     unusable = next((why for place in looked for uid, why in place.unusable if uid == found[0].uid), "")
     if unusable:
-        raise InputError(f"Data source {found[0].uid} was found, but {unusable}. Give datasource_url.")
+        raise InputError(f"Data source {found[0].handle} was found, but {unusable}. Give datasource_url.")
     return found[0]
+
+
+def every(question: Question, snapshot: Snapshot, workload: Workload) -> tuple[tuple[DataSource, ...], tuple[str, ...]]:
+    """All Prometheus data sources of all places, and why there may be more. Raises NotReadError, InputError."""
+    looked = [look() for look, _beside in _places(question, snapshot, workload)]
+    found: list[DataSource] = []
+    for source in (source for place in looked for source in place.sources):
+        # Grafana's API lists what is provisioned once more, with a uid of its own where the file gives none.
+        if not any(source.handle == known.handle or source.name == known.name for known in found):
+            found.append(source)
+    if not found:
+        raise InputError(_nowhere(question, looked))
+    return tuple(found), tuple(place.problem for place in looked if place.problem)
 
 
 def _only(found: list[DataSource], looked: list[Place]) -> None:
     """Whether there is no other. Raises InputError."""
     if len(found) > 1:
-        listed = ", ".join(f"{source.uid} ({source.name})" for source in found)
+        listed = ", ".join(f"{source.handle} ({source.name})" for source in found)
         where = " and ".join(place.what for place in looked if place.sources)
         raise InputError(
             f"{len(found)} Prometheus data sources are in {where}: {listed}. Choose one with datasource_uid."
@@ -76,7 +89,7 @@ def _only(found: list[DataSource], looked: list[Place]) -> None:
     problems = "; ".join(place.problem for place in looked if place.problem)
     if problems and found[0].source != GRAFANA:
         raise InputError(
-            f"Data source {found[0].uid} was found, but whether it is the only one cannot be told: {problems}. "
+            f"Data source {found[0].handle} was found, but whether it is the only one cannot be told: {problems}. "
             "Choose one with datasource_uid."
         )
 

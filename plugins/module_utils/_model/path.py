@@ -33,6 +33,11 @@ class DataSource(NamedTuple):
     source: str
     headers: tuple[str, ...] = ()
 
+    @property
+    def handle(self) -> str:
+        """By what a user chooses it: its uid, or its name where a provisioning file gives none."""
+        return self.uid or self.name
+
 
 class Step(NamedTuple):
     """One hop as wired, before any Host or mesh configuration is looked at.

@@ -33,7 +33,8 @@ def report(diagnosis: Mapping[str, Any], question: Mapping[str, Any]) -> list[Bl
     """
     verdict = diagnosis["verdict"]
     blocks: list[Block] = [headline(verdict)]
-    blocks += [Heading("Path"), path.drawing(diagnosis["hops"])]
+    if diagnosis["hops"]:
+        blocks += [Heading("Path"), path.drawing(diagnosis["hops"])]
     if verdict["under"]:
         blocks.append(Heading("What the same hop does under each mode of the server"))
         blocks += [Item(f"{mode}: {text}") for mode, text in verdict["under"].items()]
@@ -44,11 +45,32 @@ def report(diagnosis: Mapping[str, Any], question: Mapping[str, Any]) -> list[Bl
     return [*blocks, *_next(diagnosis, question)]
 
 
+def overview(several: Mapping[str, Any], question: Mapping[str, Any]) -> list[Block]:
+    """Return the report on several paths: a line for each, the worst first, then the worst as a whole."""
+    worst = several["paths"][0]
+    blocks: list[Block] = [
+        headline(several["verdict"]),
+        Heading(f"{len(several['paths'])} data sources, the worst first"),
+    ]
+    blocks += [Item(f"{_handle(path)}: {_headline(path['verdict'])}") for path in several["paths"]]
+    blocks += [Item(f"there may be more: {text}") for text in several["unknown"]]
+    blocks.append(Heading(f"Data source {_handle(worst)}"))
+    return [*blocks, *report(worst, {**question, "datasource_uid": _handle(worst)})]
+
+
+def _handle(path: Mapping[str, Any]) -> str:
+    return str(path["datasource"]["uid"] or path["datasource"]["name"])
+
+
 def headline(verdict: Mapping[str, Any]) -> Sentence:
     """Return the verdict in one sentence."""
+    return Sentence(_headline(verdict), strong=True)
+
+
+def _headline(verdict: Mapping[str, Any]) -> str:
     status = str(verdict["status"]).replace("_", " ").upper()
     code = f" {verdict['code']}" if verdict["code"] else ""
-    return Sentence(f"{status}{code}: {verdict['summary']}", strong=True)
+    return f"{status}{code}: {verdict['summary']}"
 
 
 def _heard(verdict: Mapping[str, Any]) -> str:

@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 from world import NS, PROXY_HOST, World, obj
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import datasources, discovery
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import DataSource
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, Question
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Answer,
+    Need,
+    NotReadError,
+)
 
 URL = f"http://{PROXY_HOST}:8080"
 SOURCE = {"uid": "tenant-x", "name": "Tenant x", "type": "prometheus", "url": URL}
@@ -194,3 +200,27 @@ def test_a_broken_secret_is_a_problem_that_does_not_quote_it() -> None:
         assert CANARY not in message
     secret["data"] = {"a.yaml": "%%%"}
     assert "cannot be decoded" in refusal(world, WITH_SECRETS)
+
+
+def test_a_source_without_a_uid_goes_by_its_name() -> None:
+    world = World()
+    world.datasources = [{**PROVISIONED, "uid": ""}, {**PROVISIONED, "uid": "other", "name": "Other"}]
+    assert "Tenant x (Tenant x), other (Other)" in refusal(world)
+    assert found(world, ANY._replace(datasource_uid="Tenant x")).url == URL
+
+
+def test_every_source_is_taken_once_though_grafana_lists_it_again() -> None:
+    world = operated(World(), custom("tenant-y", datasource={"name": "Tenant y"}))
+    world.datasources = [{**PROVISIONED, "uid": ""}]
+    listed = [{**SOURCE, "uid": "generated"}, {**SOURCE, "uid": "by-hand", "name": "By hand"}]
+    grafana_api = Need("grafana", "", NS, "/api/datasources").key
+    question = ANY._replace(ask_grafana=True)
+    snapshot = world.snapshot(question._replace(datasource_url=URL)).extended({grafana_api: Answer(tuple(listed))})
+    while True:
+        try:
+            sources, problems = datasources.every(question, snapshot, discovery.grafana(question, snapshot))
+            break
+        except NotReadError as missing:
+            snapshot = snapshot.extended({need.key: world.answer(need) for need in missing.needs})
+    assert [source.handle for source in sources] == ["Tenant x", "tenant-y", "by-hand"]
+    assert problems == ()

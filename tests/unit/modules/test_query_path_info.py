@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from world import NS, World
+from world import NS, PROMETHEUS_HOST, World
 
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Answer, ApiServer, status
@@ -66,6 +67,65 @@ def test_a_missing_right_makes_the_answer_unknown(server: ApiServer) -> None:
     server.forbid("GET", "virtualservices")
     result = info(server)
     assert any("VirtualService" in sentence and "Not allowed" in sentence for sentence in result["unknown"])
+
+
+DIRECT = {"uid": "direct", "name": "Direct", "type": "prometheus", "url": f"http://{PROMETHEUS_HOST}:9090"}
+OUTSIDE = {"uid": "outside", "name": "Outside", "type": "prometheus", "url": "https://metrics.example.com"}
+
+
+def provision(server: ApiServer, *sources: dict[str, Any]) -> None:
+    data = {"sources.yaml": json.dumps({"datasources": [*sources, {"uid": "l", "type": "loki", "url": "http://loki"}]})}
+    server.add("ConfigMap", NS, "more", labels={"grafana_datasource": "1"}, data=data)
+
+
+def test_all_data_sources_in_one_run_worst_first_and_what_they_share_read_once(server: ApiServer) -> None:
+    load(server)
+    provision(server, DIRECT, OUTSIDE)
+    result = info(server, all_datasources=True)
+    shown = [(path["datasource"]["uid"], path["verdict"]["status"]) for path in result["paths"]]
+    assert shown == [("tenant-x", "broken"), ("outside", "inconclusive"), ("direct", "healthy")]
+    assert result["verdict"] == result["paths"][0]["verdict"]
+    assert result["unknown"] == []
+    assert "metrics.example.com" in result["paths"][1]["verdict"]["summary"]
+    assert result["api"]["requests"] == len(server.requests)
+    asked = [f"{request.path}?{sorted(request.query.items())}" for request in server.requests]
+    assert sorted(set(asked)) == sorted(asked)
+    keys = {frozenset(path) for path in result["paths"]}
+    assert keys == {frozenset(info(server, datasource_uid="direct")) - {"api", "changed", "invocation"}}
+
+
+def test_data_sources_by_their_uids_one_of_which_is_not_there(server: ApiServer) -> None:
+    load(server)
+    provision(server, DIRECT)
+    result = info(server, datasource_uids=["direct", "gone", "direct"])
+    shown = [(path["datasource"]["uid"], path["verdict"]["status"]) for path in result["paths"]]
+    assert shown == [("gone", "inconclusive"), ("direct", "healthy")]
+    assert "No data source with uid 'gone'" in result["verdict"]["summary"]
+
+
+def test_all_that_is_seen_is_healthy_and_there_may_be_more(server: ApiServer) -> None:
+    load(server)
+    data = {"a.yaml": json.dumps({"datasources": [DIRECT]}), "b.yaml": "datasources: ["}
+    server.add("ConfigMap", NS, "grafana-datasources", labels={"grafana_datasource": "1"}, data=data)
+    result = info(server, all_datasources=True)
+    assert [path["verdict"]["status"] for path in result["paths"]] == ["healthy"]
+    assert result["verdict"]["status"] == "inconclusive"
+    assert "key b.yaml of ConfigMap monitoring/grafana-datasources" in result["verdict"]["summary"]
+
+
+def test_a_snapshot_of_several_paths_gives_the_same_paths(server: ApiServer, tmp_path: Path) -> None:
+    load(server)
+    provision(server, DIRECT, OUTSIDE)
+    file = str(tmp_path / "snapshot.json")
+    live = info(server, all_datasources=True, save_snapshot=file)
+    assert info(server, all_datasources=True, snapshot=file)["paths"] == live["paths"]
+
+
+def test_more_data_sources_than_one_run_takes(server: ApiServer) -> None:
+    load(server)
+    provision(server, *({**DIRECT, "uid": f"d{number}", "name": f"d{number}"} for number in range(20)))
+    assert "21 data sources are more than the 20 of one run" in info(server, all_datasources=True)["msg"]
+    assert info(server, all_datasources=True, datasource_uid="x")["failed"] is True
 
 
 SENTENCES: dict[str, tuple[dict[str, Any], str]] = {

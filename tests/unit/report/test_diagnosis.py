@@ -9,14 +9,15 @@ from typing import Any
 import envoys
 import pytest
 from ansible.errors import AnsibleFilterError
-from world import NS, USAGE_0_11, World, istio
+from world import NS, PROMETHEUS_HOST, USAGE_0_11, World, istio
 
 from ansible_collections.meshops.istio_remediation.plugins.filter.query_path_report import (
     FilterModule,
     query_path_report,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Unanswered
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import to_dict
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._result import several, to_dict
 
 ASKED = "-e grafana_namespace=monitoring -e datasource_uid=tenant-x"
 QUESTION = {"grafana_namespace": NS, "grafana_name": "grafana", "datasource_uid": "tenant-x"}
@@ -188,3 +189,24 @@ def test_certainty_names_the_witnesses_that_were_heard() -> None:
     assert certainty(world) == "- proved: shown by Envoy's own configuration"
     elsewhere.envoys = world.envoys
     assert certainty(elsewhere) == "- contradicted: the configuration, by Envoy's own configuration"
+
+
+def test_several_paths_are_a_line_each_and_the_worst_as_a_whole() -> None:
+    healthy = World().proxy_args(lambda args: [*args, f"--rewrite-host-header-to={PROMETHEUS_HOST}"])
+    results = [world.diagnose() for world in (healthy, World())]
+    source = results[0].path.datasource
+    named = [
+        result._replace(path=result.path._replace(datasource=source._replace(uid=uid)))
+        for uid, result in zip(("sound", "ill"), results, strict=True)
+    ]
+    unanswered = Unanswered(source._replace(uid="odd"), "It leads out of the cluster.")
+    shown = query_path_report(several([*named, unanswered], ["403 Forbidden"]), {"grafana_namespace": NS})
+    assert isinstance(shown, list)
+    assert paragraph(shown).startswith("BROKEN QP101")
+    marks = [line.split(":")[0] for line in section(shown, "3 data sources") if line.startswith("  - ")]
+    assert marks == ["  - ill", "  - odd", "  - sound", "  - there may be more"]
+    assert section(shown, "Path")
+    assert "-e datasource_uid=ill" in shown[-1]
+    only = query_path_report(several([unanswered], []), {"grafana_namespace": NS})
+    assert isinstance(only, list)
+    assert paragraph(only) == "INCONCLUSIVE: It leads out of the cluster."

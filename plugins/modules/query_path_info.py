@@ -123,43 +123,34 @@ verdict:
     status:
       description: One of V(healthy), V(broken), V(at_risk) and V(inconclusive).
       type: str
-      returned: success
     code:
       description: Code of the finding that decides, such as V(QP101); empty for a healthy path.
       type: str
-      returned: success
     summary:
       description: The sentence.
       type: str
-      returned: success
     certainty:
       description:
         - V(proved) where Envoy or the access logs show what the configuration predicts and nothing speaks against it,
           V(predicted) where neither says anything, V(contradicted) where they differ.
       type: str
-      returned: success
     witnesses:
       description: What configuration, Envoy and access logs each say about the hop that decides.
       type: list
       elements: dict
-      returned: success
       contains:
         name:
           description: V(configuration), V(envoy) or V(logs).
           type: str
-          returned: success
         says:
           description: What it says, or why it says nothing.
           type: str
-          returned: success
         stance:
           description: V(agrees) or V(differs) with the configuration, or V(silent).
           type: str
-          returned: success
     under:
       description: What the same path would do with another mTLS mode at the server, by mode.
       type: dict
-      returned: success
 paths:
   description:
     - One entry for each data source, the worst first, with RV(verdict), RV(datasource), RV(hops), RV(findings),
@@ -181,47 +172,36 @@ hops:
     client:
       description: Workload that sends, as C(Kind/namespace/name).
       type: str
-      returned: success
     server:
       description: Workload that receives, as C(Kind/namespace/name).
       type: str
-      returned: success
     url:
       description: URL that the client dials.
       type: str
-      returned: success
     host_on_wire:
       description: Host header with which the query leaves the client.
       type: str
-      returned: success
     service:
       description: Service behind the URL, as C(namespace/name).
       type: str
-      returned: success
     port:
       description: Port of the Service.
       type: int
-      returned: success
     protocol:
       description: Protocol that Istio gives the port (C(kind)), and which declaration decides (C(why)).
       type: dict
-      returned: success
     route:
       description: Where the client's sidecar sends the query, with the names of Envoy's listener, route and cluster.
       type: dict
-      returned: success
     client_tls:
       description: How the client's sidecar speaks to the server.
       type: dict
-      returned: success
     server_mtls:
       description: Which mTLS mode the server demands, and which policy says so.
       type: dict
-      returned: success
     outcome:
       description: What follows for a query.
       type: dict
-      returned: success
 findings:
   description: What the rules found.
   returned: success
@@ -231,24 +211,19 @@ findings:
     code:
       description: Stable code of the rule.
       type: str
-      returned: success
     status:
       description: One of V(broken), V(at_risk), V(notice) and V(unknown).
       type: str
-      returned: success
     where:
       description: The hop or the object.
       type: str
-      returned: success
     summary:
       description: One sentence.
       type: str
-      returned: success
     evidence:
       description: Lines of configuration and of access logs that show it.
       type: list
       elements: str
-      returned: success
 remedies:
   description: All fixes that are known, those that work first, the least harmful of them first.
   returned: success
@@ -258,38 +233,30 @@ remedies:
     strategy:
       description: Name of the fix for O(meshops.istio_remediation.query_path_remediation#module:strategy).
       type: str
-      returned: success
     protocol:
       description: Value for O(meshops.istio_remediation.query_path_remediation#module:protocol); empty for other fixes.
       type: str
-      returned: success
     applicable:
       description: Whether it would cure the path.
       type: bool
-      returned: success
     reason:
       description: Why it does not apply, or what it does.
       type: str
-      returned: success
     effects:
       description: What it does besides, each with the C(token) that consents to it.
       type: list
       elements: dict
-      returned: success
     consent_needed:
       description: Tokens without which the fix is refused.
       type: list
       elements: str
-      returned: success
     changes:
       description: Every change to the cluster with its way back.
       type: list
       elements: dict
-      returned: success
     hash:
       description: Name of exactly this plan on exactly these objects.
       type: str
-      returned: success
 unknown:
   description: What could not be read or told, as sentences.
   returned: success
@@ -303,11 +270,9 @@ api:
     requests:
       description: Number of requests.
       type: int
-      returned: success
     bytes:
       description: Size of all answers.
       type: int
-      returned: success
 """
 
 from typing import TYPE_CHECKING, Any

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 MASK = "***"
@@ -21,10 +22,21 @@ _SWITCH = r"(?:host|user|basic|authorization)[-_.]"
 _SECRET_NAME = re.compile(
     rf"(?i)(?:^|[-_.]){_SECRET_WORD}(?:$|[-_.](?!(?:file|path|dir|name|ref|url)s?$|{_SWITCH}))|{_SECRET_WORD}$"
 )
+_HEADER = re.compile(r"(?i)(?:proxy-)?authorization")
 _PATTERNS = (
     # user:password@ in a URL
     (re.compile(r"(?<=://)[^/\s@\"']+@"), f"{MASK}@"),
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{MASK}"),
+    # A header with a token alone, without a scheme
+    (
+        re.compile(
+            r"(?i)((?<![\w.-])(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)"
+            r"(?!\*\*\*|(?:bearer|basic)\s|[\"'])[^\s&\"',}]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    # What else a URL's query carries to prove who asks
+    (re.compile(r"(?i)(?<=[?&])((?:auth|code|jwt|key|sig|signature)=)(?!\*\*\*)[^\s&\"'#]+"), rf"\1{MASK}"),
     # --api-key=value, token: value, "password":"value", ?access_token=value; a flag that names a file is not one
     (
         re.compile(rf"(?i)(?:^|(?<=[\s?&,{{\"'_.-]))({_SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s&\"',}}]+"),
@@ -35,7 +47,7 @@ _PATTERNS = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), MASK),
 )
 # `password foo`, `set_header X-Api-Key "foo"`: configuration files separate by blanks. What ends a statement stays.
-_NAMED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?[ \t]+[\"']?(?!\*\*\*|[=:])(?=[^\s;\"'{}])")
+_NAMED = re.compile(r"(?<![\w.-])([\w.-]+)[\"']?[ \t]+[\"']?(?!\*\*\*|[=:]|(?i:bearer|basic)\s)(?=[^\s;\"'{}])")
 _VALUE = re.compile(r"[^\s;\"'{}]+")
 # proxy_pass and its like (nginx), ProxyPass and ProxyPassReverse (httpd) name where a request goes.
 _DIRECTIVE = re.compile(r"(?i)(?:proxy|fastcgi|grpc|uwsgi|scgi|memcached)_?pass(?:reverse|match|_\w+)?")
@@ -45,8 +57,8 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def secret_name(name: str) -> bool:
-    """Whether a variable or flag of this name holds a secret itself, not the place of one (`TOKEN_FILE`)."""
-    return bool(_SECRET_NAME.search(name))
+    """Whether a variable, flag or header of this name holds a secret itself, not the place of one (`TOKEN_FILE`)."""
+    return bool(_SECRET_NAME.search(name) or _HEADER.fullmatch(name))
 
 
 def text(value: str, longest: int = LONGEST) -> str:
@@ -67,17 +79,19 @@ def _visible(char: str) -> bool:
 
 
 def plain(value: Any, longest: int = LONGEST) -> Any:
-    """A JSON-plain value with every text in it cleaned, keys included."""
+    """A JSON-plain value with every text in it cleaned, keys included; a list of texts may be a command line."""
     if isinstance(value, str):
         return text(value, longest)
     if isinstance(value, dict):
         return {text(key) if isinstance(key, str) else key: plain(entry, longest) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
+        if all(isinstance(entry, str) for entry in value):
+            return arguments(value, longest)
         return [plain(entry, longest) for entry in value]
     return value
 
 
-def arguments(words: list[Any]) -> list[Any]:
+def arguments(words: Sequence[Any], longest: int = LONGEST) -> list[Any]:
     """A command line with secrets masked, also where a flag and its value are two words."""
     masked: list[Any] = []
     secret_follows = False
@@ -87,7 +101,7 @@ def arguments(words: list[Any]) -> list[Any]:
         elif secret_follows and not word.startswith("-"):
             masked.append(MASK)
         else:
-            masked.append(text(word))
+            masked.append(text(word, longest))
         is_flag = isinstance(word, str) and word.startswith("-") and "=" not in word
         secret_follows = is_flag and secret_name(word.lstrip("-"))
     return masked
@@ -123,8 +137,12 @@ def _holds_secret(name: str) -> bool:
 def document(value: Any) -> Any:
     """A decoded YAML or JSON document with the values of all keys that name a secret masked."""
     if isinstance(value, dict):
+        # A header or variable as a pair, as in Envoy's `{key: authorization, value: …}`.
+        named = any(secret_name(str(value.get(field))) for field in ("key", "name"))
         return {
-            str(key): MASK if secret_name(str(key)) and isinstance(entry, (str, int, float)) else document(entry)
+            str(key): MASK
+            if isinstance(entry, (str, int, float)) and (secret_name(str(key)) or (named and key == "value"))
+            else document(entry)
             for key, entry in value.items()
         }
     if isinstance(value, list):

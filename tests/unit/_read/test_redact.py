@@ -19,6 +19,10 @@ CANARY = "c4n4ry-9f27"
         f"GET /api/v1/query?query=up&access_token={CANARY}&x=1",
         f'{{"password":"{CANARY}","user":"jane"}}',
         f"client_secret: {CANARY}",
+        f'authorization: "{CANARY}"',
+        f"--header=Authorization={CANARY}",
+        f"http://prometheus:9090/api/v1/query?query=up&key={CANARY}",
+        f"http://prometheus:9090/?sig={CANARY}#x",
         f"glsa_{CANARY.replace('-', '')}ABCDEFGH_12345678",
         f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI{CANARY}In0.c2lnbmF0dXJl",
     ],
@@ -41,6 +45,9 @@ def test_no_secret_survives(leak: str) -> None:
         "outbound|9090||prometheus.monitoring.svc.cluster.local",
         "consent token loses_l7:Service/monitoring/prometheus",
         "--rewrite-host-header-to=prometheus:9090",
+        "--set-authorization-header=true",
+        "list authorizationpolicies.security.istio.io: AuthorizationPolicy monitoring/x",
+        "/api/v1/label/code=x/values?query=up",
     ],
 )
 def test_what_is_no_secret_stays(harmless: str) -> None:
@@ -75,3 +82,22 @@ def test_environment_masks_values_and_keeps_references() -> None:
     masked = _redact.environment(entries)
     assert CANARY not in str(masked)
     assert masked[2:] == [{"name": "TOKEN_FILE", "value": "/var/run/token"}, {"name": "EMPTY"}, reference]
+
+
+def test_plain_masks_command_lines_of_two_words() -> None:
+    assert _redact.plain({"after": ["--api-key", CANARY, "--label", "x"]}) == {
+        "after": ["--api-key", "***", "--label", "x"]
+    }
+
+
+def test_a_pair_of_name_and_value_is_masked_by_its_name() -> None:
+    pairs = [
+        {"key": "Authorization", "value": CANARY},
+        {"name": "API_TOKEN", "value": CANARY},
+        {"key": "x", "value": "y"},
+    ]
+    assert _redact.document(pairs) == [
+        {"key": "Authorization", "value": "***"},
+        {"name": "API_TOKEN", "value": "***"},
+        {"key": "x", "value": "y"},
+    ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -75,6 +76,7 @@ def ansible(collections: Path, *arguments: str, **env: str) -> subprocess.Comple
     }
     return subprocess.run(
         [sys.executable, "-m", "ansible.cli.playbook", *arguments],
+        cwd=ROOT,
         env={**os.environ, **nowhere, **plain, "ANSIBLE_COLLECTIONS_PATH": str(collections), **env},
         capture_output=True,
         text=True,
@@ -87,6 +89,30 @@ def test_a_missing_variable_is_named_and_nothing_else_runs(collections_path: Pat
     assert done.returncode == 2
     assert "missing required arguments: grafana_namespace" in done.stdout + done.stderr
     assert "ok=0 " in done.stdout
+
+
+def offline_lines() -> list[list[str]]:
+    """The commands in the README that judge what ships in docs/."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [
+        shlex.split(line) for line in text.splitlines() if line.startswith("ansible-playbook") and "snapshot=" in line
+    ]
+
+
+def test_the_line_of_the_readme_diagnoses_without_a_cluster_and_without_kubernetes(
+    tmp_path: Path, collections_path: Path
+) -> None:
+    (tmp_path / "kubernetes.py").write_text("raise ImportError('it is not installed here')\n", encoding="utf-8")
+    [[program, *arguments]] = offline_lines()
+    assert program == "ansible-playbook"
+    done = ansible(collections_path, *arguments, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "BROKEN QP101: prom-label-proxy sends Host" in done.stdout
+    assert "proved: shown by Envoy's own configuration" in done.stdout
+    assert "host_rewrite" in done.stdout
+    live = ansible(collections_path, arguments[0], "-e", "grafana_namespace=m", PYTHONPATH=str(tmp_path))
+    assert "Failed to import the required Python library (kubernetes)" in live.stdout
+    assert live.returncode == 2
 
 
 def test_without_a_cluster_a_playbook_ends_in_one_sentence(collections_path: Path) -> None:

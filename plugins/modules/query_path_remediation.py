@@ -155,23 +155,18 @@ changes:
     action:
       description: One of V(patch), V(create) and V(delete).
       type: str
-      returned: success
     target:
       description: The object, as C(Kind/namespace/name).
       type: str
-      returned: success
     before:
       description: The fields before; empty for an object that is created.
       type: dict
-      returned: success
     after:
       description: The fields after; empty for an object that is deleted.
       type: dict
-      returned: success
     why:
       description: What the change is for.
       type: str
-      returned: success
 plan_hash:
   description: Hash of the plan.
   returned: with O(state=applied)

@@ -59,79 +59,45 @@ runs:
     name:
       description: Name of the run, which is also that of its ConfigMap.
       type: str
-      returned: success
     grafana:
       description: The workload from which queries start, as C(Kind/namespace/name).
       type: str
-      returned: success
     who:
       description: Who ran it, as C(user@host) of the machine on which the module ran.
       type: str
-      returned: success
     started:
       description: When it was begun, by that machine's clock, in UTC.
       type: str
-      returned: success
     updated:
       description: When the record was last written.
       type: str
-      returned: success
     strategy:
       description: The fix.
       type: str
-      returned: success
     protocol:
       description: What V(service_protocol) declared; empty for other fixes.
       type: str
-      returned: success
     plan_hash:
       description: Hash of the plan.
       type: str
-      returned: success
     state:
       description:
         - V(applied) or V(reverted). V(started) is a run that goes on or was cut off, V(failed) one that could not be
           taken back wholly.
       type: str
-      returned: success
     open:
       description: Whether there may be something to take back.
       type: bool
-      returned: success
     note:
       description: Why the run failed or was taken back; empty where it is told nowhere.
       type: str
-      returned: success
     changes:
-      description: The changes, in the order in which they were written.
+      description:
+        - The changes, in the order in which they were written, as
+          RV(meshops.istio_remediation.query_path_remediation#module:changes) has them, each with its C(state) besides.
+        - The state is V(pending), V(writing) (it is unknown whether it was written), V(applied) or V(reverted).
       type: list
       elements: dict
-      returned: success
-      contains:
-        action:
-          description: One of V(patch), V(create) and V(delete).
-          type: str
-          returned: success
-        target:
-          description: The object, as C(Kind/namespace/name).
-          type: str
-          returned: success
-        before:
-          description: The fields before; empty for an object that was created.
-          type: dict
-          returned: success
-        after:
-          description: The fields after.
-          type: dict
-          returned: success
-        why:
-          description: What the change is for.
-          type: str
-          returned: success
-        state:
-          description: One of V(pending), V(writing) (it is unknown whether it was written), V(applied), V(reverted).
-          type: str
-          returned: success
 unreadable:
   description: Records that cannot be read, as sentences.
   returned: success
@@ -146,23 +112,18 @@ holders:
     lease:
       description: The Lease, as C(namespace/name).
       type: str
-      returned: success
     who:
       description: The holder, as C(user@host).
       type: str
-      returned: success
     since:
       description: Since when, by the API server's clock, in UTC.
       type: str
-      returned: success
     until:
       description: When the Lease expires unless it is renewed.
       type: str
-      returned: success
     expired:
       description: Whether it has. Its run is dead then, and the next one takes the Lease over.
       type: bool
-      returned: success
 api:
   description: Number of requests and size of their answers.
   returned: success

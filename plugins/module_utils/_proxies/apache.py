@@ -179,7 +179,7 @@ def _configuration(seen: Seen) -> tuple[tuple[Directive, ...], str]:
     main = given or next((path for path in _MAIN if path in found), "")
     chosen = [found[main]] if main in found else [found[path] for path in found if _included(path)] if not given else []
     if not chosen:
-        raise FileError("its configuration is in no ConfigMap that is mounted (Secrets and images are not read)")
+        raise files.unmounted()
     directives: list[Directive] = []
     for file in chosen:
         directives += _expanded(file, found, seen, 0)

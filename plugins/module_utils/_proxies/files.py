@@ -59,7 +59,13 @@ def _one(seen: Seen, path: str, kind: str) -> File:
             raise FileError(f"{file.place}: {file.problem}")
         if file.path == path:
             return file
-    raise FileError(f"its configuration {path} is in no ConfigMap that is mounted (Secrets and images are not read)")
+    raise unmounted(path)
+
+
+def unmounted(path: str = "") -> FileError:
+    """That a configuration cannot be read. path: where it is; "" where the program would look in several places."""
+    named = " ".join(filter(None, ("its configuration", path)))
+    return FileError(f"{named} is in no ConfigMap that is mounted (Secrets and images are not read)")
 
 
 def _above(mount: Mount, folders: tuple[str, ...]) -> bool:

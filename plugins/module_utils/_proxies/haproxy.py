@@ -76,7 +76,7 @@ def _file(seen: Seen) -> File:
     for path in FILES:
         if path in mounted:
             return mounted[path]
-    raise FileError("its configuration is in no ConfigMap that is mounted (Secrets and images are not read)")
+    raise files.unmounted()
 
 
 def _followed(sections: list[Section], arrival: Arrival, place: str) -> _Found:

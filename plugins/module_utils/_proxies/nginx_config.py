@@ -49,12 +49,12 @@ def http_block(seen: Seen) -> Directive:
     folders = (*_FOLDERS, *([posixpath.dirname(given)] if given else []))
     found = {file.path: file for file in _rendered(files.below(seen, folders), seen.container)}
     if not found:
-        raise FileError("its configuration is in no ConfigMap that is mounted (Secrets and images are not read)")
+        raise files.unmounted()
     main = given or next((f"{folder}/nginx.conf" for folder in _FOLDERS if f"{folder}/nginx.conf" in found), "")
     budget = [MAX_INCLUDES]
     if main:
         if main not in found:
-            raise FileError(f"its configuration {main} is in no ConfigMap that is mounted")
+            raise files.unmounted(main)
         top = _followed(_parsed(found[main]), found, posixpath.dirname(main), budget)
         block = next((entry for entry in top if entry.name == "http"), None)
         if block is None:

@@ -19,9 +19,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies
 
 KIND = "oauth2-proxy"
 NAMES = ("oauth2-proxy", "oauth2_proxy")
-HOST_FLAG = "pass-host-header"
 ARGUMENT = HostArgument(
-    HOST_FLAG,
+    oauth_settings.HOST_FLAG,
     False,
     None,
     "/bin/oauth2-proxy",
@@ -48,15 +47,9 @@ def relay(seen: Seen) -> Relay:
         alpha = program.flag(seen.container, _ALPHA)
         if alpha:
             return _alpha(seen, files.document(seen, alpha), blank)
-        upstreams = oauth_settings.setting(seen, "upstream", "OAUTH2_PROXY_UPSTREAMS", "upstreams")
-        upstream = oauth_settings.proxied(upstreams.values, seen.arrival.path)
-        if not upstream:
-            return blank._replace(problem="none of its upstreams is an http or https URL for the path of a query")
-        blank = blank._replace(upstream=upstream)
-        keeps = oauth_settings.setting(seen, HOST_FLAG, "OAUTH2_PROXY_PASS_HOST_HEADER", "pass_host_header").values
     except FileError as error:
         return blank._replace(problem=str(error))
-    return blank._replace(host=UPSTREAM if keeps and keeps[-1].lower() in ("false", "f", "0") else PRESERVE)
+    return oauth_settings.relay(seen, blank, variables=True)
 
 
 def _alpha(seen: Seen, file: File, blank: Relay) -> Relay:
@@ -88,10 +81,9 @@ def _alpha(seen: Seen, file: File, blank: Relay) -> Relay:
 
 def unable(container: Container) -> str:
     if program.flag(container, _ALPHA):
-        return f"{KIND} with --{_ALPHA} does not start with --{HOST_FLAG}."
+        return f"{KIND} with --{_ALPHA} does not start with --{oauth_settings.HOST_FLAG}."
     return ""
 
 
 def with_host(args: list[str], _host: str) -> list[str]:
-    """It sends the host of its upstream's URL, whatever that is."""
-    return [*program.without_switch(args, HOST_FLAG), f"--{HOST_FLAG}=false"]
+    return oauth_settings.with_host(args)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How oauth2-proxy and its OpenShift relative take their settings: flags, then variables, then a configuration file.
+"""What oauth2-proxy and its OpenShift relative have in common.
+
+They take their settings from flags, then variables, then a configuration file, and keep the incoming Host unless
+`--pass-host-header=false`.
 
 Sources: oauth2-proxy pkg/apis/options (flags, variables `OAUTH2_PROXY_<FLAG>`, plurals in the file), docs
 "Configuration".
@@ -10,9 +13,12 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import PRESERVE, UPSTREAM, Relay
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies import files, program, toml
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.files import FileError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.kind import Seen
+
+HOST_FLAG = "pass-host-header"
 
 
 class Setting(NamedTuple):
@@ -67,3 +73,26 @@ def proxied(upstreams: tuple[str, ...], path: str) -> str:
             routes[parts.path or "/"] = upstream
     matching = [route for route in routes if path == route or (route.endswith("/") and path.startswith(route))]
     return routes[max(matching, key=len)] if matching else ""
+
+
+def relay(seen: Seen, blank: Relay, variables: bool) -> Relay:
+    """What such a program does with a query; `problem` says what cannot be told. Raises NotReadError.
+
+    blank: the relay without upstream and Host. variables: it reads `OAUTH2_PROXY_<FLAG>` too.
+    """
+    prefix = "OAUTH2_PROXY_" if variables else ""
+    try:
+        upstreams = setting(seen, "upstream", prefix and f"{prefix}UPSTREAMS", "upstreams")
+        upstream = proxied(upstreams.values, seen.arrival.path)
+        if not upstream:
+            return blank._replace(problem="none of its upstreams is an http or https URL for the path of a query")
+        blank = blank._replace(upstream=upstream)
+        keeps = setting(seen, HOST_FLAG, prefix and f"{prefix}PASS_HOST_HEADER", "pass_host_header").values
+    except FileError as error:
+        return blank._replace(problem=str(error))
+    return blank._replace(host=UPSTREAM if keeps and keeps[-1].lower() in ("false", "f", "0") else PRESERVE)
+
+
+def with_host(args: list[str]) -> list[str]:
+    """The arguments that make it send the host of its upstream's URL, whatever that is."""
+    return [*program.without_switch(args, HOST_FLAG), f"--{HOST_FLAG}=false"]

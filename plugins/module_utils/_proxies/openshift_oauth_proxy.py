@@ -8,16 +8,14 @@ all the same).
 from __future__ import annotations
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Container
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import PRESERVE, UPSTREAM, Relay
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import Relay
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies import oauth_settings, program
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.files import FileError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._proxies.kind import HostArgument, Seen
 
 KIND = "openshift oauth-proxy"
 NAMES = ("origin-oauth-proxy", "oauth-proxy")
-HOST_FLAG = "pass-host-header"
 ARGUMENT = HostArgument(
-    HOST_FLAG,
+    oauth_settings.HOST_FLAG,
     False,
     None,
     "/usr/bin/oauth-proxy",
@@ -40,17 +38,7 @@ def listens(container: Container, port: int) -> bool:
 
 
 def relay(seen: Seen) -> Relay:
-    blank = Relay(KIND, seen.container.name, host="")
-    try:
-        upstreams = oauth_settings.setting(seen, "upstream", "", "upstreams")
-        upstream = oauth_settings.proxied(upstreams.values, seen.arrival.path)
-        if not upstream:
-            return blank._replace(problem="none of its upstreams is an http or https URL for the path of a query")
-        blank = blank._replace(upstream=upstream)
-        keeps = oauth_settings.setting(seen, HOST_FLAG, "", "pass_host_header").values
-    except FileError as error:
-        return blank._replace(problem=str(error))
-    return blank._replace(host=UPSTREAM if keeps and keeps[-1].lower() in ("false", "f", "0") else PRESERVE)
+    return oauth_settings.relay(seen, Relay(KIND, seen.container.name, host=""), variables=False)
 
 
 def unable(_container: Container) -> str:
@@ -58,5 +46,4 @@ def unable(_container: Container) -> str:
 
 
 def with_host(args: list[str], _host: str) -> list[str]:
-    """It sends the host of its upstream's URL, whatever that is."""
-    return [*program.without_switch(args, HOST_FLAG), f"--{HOST_FLAG}=false"]
+    return oauth_settings.with_host(args)

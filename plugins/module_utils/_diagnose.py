@@ -53,7 +53,7 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options | None = N
 
     def state_of(after: Snapshot) -> State:
         walked = walk(predicted, after, recognise)
-        return State(after, walked, verdict_engine.judge(predicted, after, walked).findings)
+        return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings)
 
     case = Ill(path, ill, snapshot, options or Options())
     return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, state_of))

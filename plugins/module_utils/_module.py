@@ -196,6 +196,7 @@ def question(params: Params) -> Question:
         read_logs=params["read_logs"],
         read_envoy=params["read_envoy"],
         log_seconds=params["log_seconds"],
+        keep=bool(params.get("save_snapshot")),
     )
 
 

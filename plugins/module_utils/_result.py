@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.rules import qp603_envoy_filter
 
 _WORST_FIRST = ("broken", "at_risk", "inconclusive", "healthy")
 
@@ -29,7 +30,11 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
         "hops": [_hop(hop) for hop in path.hops],
         "findings": [_finding(finding) for finding in judgement.findings],
         "remedies": [remedy_to_dict(remedy) for remedy in diagnosis.remedies],
-        "unknown": [*path.unknown, *(text for hop in path.hops for text in hop.unknown)],
+        "unknown": [
+            *path.unknown,
+            *(text for hop in path.hops for text in hop.unknown),
+            *(found.summary for found in judgement.findings if found.code == qp603_envoy_filter.RULE.code),
+        ],
     }
 
 

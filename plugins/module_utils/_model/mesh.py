@@ -67,6 +67,11 @@ def list_needs(kind: str, namespaces: Iterable[str]) -> tuple[Need, ...]:
     return tuple(Need("list", kind, namespace) for namespace in dict.fromkeys(namespaces))
 
 
+def namespaced(namespaces: Iterable[str]) -> bool:
+    """Whether lists are read namespace by namespace. namespaces: of the path, and the root namespace."""
+    return len(set(namespaces)) <= NAMESPACED_LISTS
+
+
 def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers: Iterable[str]) -> Mesh:
     """All of the mesh's configuration that decides how requests travel. clients, servers: the namespaces on the path.
 
@@ -75,10 +80,9 @@ def read(question: Question, snapshot: Snapshot, clients: Iterable[str], servers
     """
     root, clients, servers = question.istio_namespace, tuple(clients), tuple(servers)
     settings = settings_need(question)
-    if len({*clients, *servers, root}) > NAMESPACED_LISTS:
+    lists_in = (root,)
+    if not namespaced((*clients, *servers, root)):
         clients, servers, lists_in = (), (), ("",)
-    else:
-        lists_in = (root,)
     needs = {
         "PeerAuthentication": list_needs("PeerAuthentication", (*servers, *lists_in)),
         "DestinationRule": list_needs("DestinationRule", (*clients, *servers, *lists_in)),

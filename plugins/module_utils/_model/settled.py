@@ -20,17 +20,13 @@ def since(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> datet
     """When the newest of all that this hop rests on had reached the sidecars; None where nothing tells a time."""
     server, client = hop.step.server.namespace, hop.step.client.namespace
     root = path.mesh.root_namespace
-    policies = [
-        obj
-        for key, answer in snapshot.answers().items()
-        if key.startswith("list AuthorizationPolicy ")
-        for obj in answer.objects
-    ]
+    policies = _known(snapshot, "AuthorizationPolicy")
     rests_on = [
         hop.step.service.object,
         *snapshot.ask(settings_need(question)).objects,
         *(obj for obj in path.mesh.of("PeerAuthentication") if objects.namespace(obj) in (server, root)),
         *(obj for obj in path.mesh.of("Sidecar") if objects.namespace(obj) in (client, root)),
+        *(obj for obj in _known(snapshot, "EnvoyFilter") if objects.namespace(obj) in (client, server, root)),
         *(obj for obj in policies if objects.namespace(obj) in (server, root)),
         *(
             obj
@@ -42,6 +38,12 @@ def since(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> datet
     times = [time for obj in rests_on for time in _changes(obj)]
     starts = [access_log.moment(pod.created) for pod in hop.step.client.pods]
     return max([*(time + PUSH for time in times), *(start for start in starts if start)], default=None)
+
+
+def _known(snapshot: Snapshot, kind: str) -> list[Object]:
+    """All objects of a kind that have been read so far."""
+    answers = snapshot.answers().items()
+    return [obj for key, answer in answers if key.startswith(f"list {kind} ") for obj in answer.objects]
 
 
 def _changes(obj: Object) -> Iterator[datetime]:

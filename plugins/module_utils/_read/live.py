@@ -13,6 +13,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube im
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
     ApiError,
+    ForbiddenError,
     KubeError,
     NotServedError,
     UnreachableError,
@@ -29,6 +30,8 @@ LOG_LINES = 2000
 LOG_BYTES = 8 * 1024 * 1024
 HELP_FLAG = "-help"
 HELP_TIMEOUT = 10.0
+# Needs that are answered by running a command in a pod.
+EXEC = ("help", "envoy")
 
 
 class LiveReader:
@@ -41,6 +44,8 @@ class LiveReader:
         self._grafana = grafana
         self._token = token
         self._timed_out = False
+        # Why exec is refused, by namespace: RBAC does not tell one pod from another whose name is made up.
+        self._no_exec: dict[str, str] = {}
         self._by_verb: dict[str, Callable[[Need], Answer]] = {
             "get": self._get,
             "list": self._list,
@@ -52,10 +57,16 @@ class LiveReader:
 
     def read(self, need: Need) -> Answer:
         """Answer one need. Raises AuthError, UnreachableError."""
+        if need.verb in EXEC and need.namespace in self._no_exec:
+            return Answer(problem=self._no_exec[need.namespace])
         try:
             return self._by_verb[need.verb](need)
         except NotServedError:
             return Answer(served=False)
+        except ForbiddenError as error:
+            if need.verb in EXEC:
+                self._no_exec[need.namespace] = _phrase(error)
+            return Answer(problem=_phrase(error))
         except ApiError as error:
             return Answer(problem=_phrase(error))
         except UnreachableError as error:

@@ -16,8 +16,9 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.q
 
 CLUSTER, ROOT, READER, PROBER = "cluster.yaml", "root-namespace.yaml", "reader.yaml", "prober.yaml"
 
-# Lists in each namespace of the path and in the mesh's root namespace, and lists of the whole cluster: mesh.read().
-PATH_KINDS = ("PeerAuthentication", "DestinationRule", "Sidecar")
+# Lists in each namespace of the path and in the mesh's root namespace, and lists of the whole cluster: mesh.read(),
+# envoy_filter.needs().
+PATH_KINDS = ("PeerAuthentication", "DestinationRule", "Sidecar", "EnvoyFilter")
 CLUSTER_KINDS = ("VirtualService", "ServiceEntry")
 # What judging a fix reads besides: authorization.needs().
 POLICY_KINDS = ("AuthorizationPolicy", "RequestAuthentication")

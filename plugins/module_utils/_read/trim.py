@@ -27,6 +27,9 @@ def trim(obj: Object) -> Object:
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         return obj
+    if obj.get("kind") == "EnvoyFilter":
+        # A script, a header or a filter's settings may hold a token.
+        return {**obj, "spec": _redact.document(spec)}
     if obj.get("kind") == "Pod":
         return {**obj, "spec": _pod_spec(spec, mask_arguments=True)}
     template = spec.get("template")

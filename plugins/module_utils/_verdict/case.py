@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_filter import Touch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import envoy_witness, outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.envoy_witness import EnvoySays
@@ -26,7 +27,8 @@ class Case(NamedTuple):
     policy_effects: by index of the hop, for hops whose server handles the port as TCP. open_backend: the server that
     answers stands behind a label proxy, and no policy keeps others from asking it directly. envoys: by index of the
     hop; only the hop that matters most is asked about. admissions: by index of the hop, what policies do to the queries
-    that reach its server, where they do not let all of them in.
+    that reach its server, where they do not let all of them in. touches: by index of the hop, what EnvoyFilters may
+    change there; filters_unread: why EnvoyFilters could not be read.
     """
 
     path: Path
@@ -35,6 +37,8 @@ class Case(NamedTuple):
     open_backend: bool
     envoys: Mapping[int, EnvoySays]
     admissions: Mapping[int, PolicyEffect]
+    touches: Mapping[int, tuple[Touch, ...]]
+    filters_unread: tuple[str, ...]
 
     def troubled(self) -> Iterator[tuple[int, Hop, str]]:
         """The hops on which a request fails or travels unprotected, with the status that a finding about it has."""

@@ -31,6 +31,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
     qp503_caller_denied,
     qp601_unknown_flag,
     qp602_unknown_istio_version,
+    qp603_envoy_filter,
     qp901_witnesses_disagree,
     qp902_not_readable,
 )
@@ -59,6 +60,7 @@ RULES = (
     qp503_caller_denied,
     qp601_unknown_flag,
     qp602_unknown_istio_version,
+    qp603_envoy_filter,
     qp901_witnesses_disagree,
     qp902_not_readable,
 )

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
     admission,
     authorization,
+    envoy_filter,
     inbound,
     mesh,
     protocol,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_filter import Touch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import (
     PERMISSIVE,
@@ -40,6 +42,9 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.witnesses import Witness
 
+# What EnvoyFilters may change, by index of the hop, and why they could not be read.
+_Touches = tuple[dict[int, tuple[Touch, ...]], tuple[str, ...]]
+_NO_TOUCHES: _Touches = ({}, ())
 HEALTHY, INCONCLUSIVE = "healthy", "inconclusive"
 PROVED, PREDICTED, CONTRADICTED = "proved", "predicted", "contradicted"
 
@@ -71,16 +76,29 @@ class Judgement(NamedTuple):
     envoys: Mapping[int, EnvoySays]
 
 
-def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
-    """Raises NotReadError until the logs and policies that matter are read."""
+def judge(question: Question, snapshot: Snapshot, path: Path, prediction: bool = False) -> Judgement:
+    """Raises NotReadError until the logs and policies that matter are read.
+
+    prediction: the snapshot is one that a change would bring about, judged by Istio's own resources.
+    """
     effects = _policy_effects(snapshot, path)
+    # Where a hop is not sound, its Envoy makes reading EnvoyFilters needless; else they tell which hop to hear about.
+    sound = all(outcome.of_hop(hop).kind == outcome.OK for hop in path.hops)
+    touches, unread = _touches(snapshot, path) if sound and not prediction else _NO_TOUCHES
+    envoys = _envoys(question, snapshot, path, touches)
+    if question.keep:
+        snapshot.require(*envoy_filter.needs(path))
+    if not sound and not prediction and not any(said.route for said in envoys.values()):
+        touches, unread = _touches(snapshot, path)
     case = Case(
         path,
-        _testimonies(question, snapshot, path),
+        _testimonies(question, snapshot, path, touches),
         effects,
         _open_backend(snapshot, path),
-        _envoys(question, snapshot, path),
+        envoys,
         _admissions(snapshot, path, effects),
+        touches,
+        unread,
     )
     found = [finding for rule in RULES for finding in rule.check(case)]
     found.sort(
@@ -93,25 +111,38 @@ def judge(question: Question, snapshot: Snapshot, path: Path) -> Judgement:
     return Judgement(_verdict(case, found), tuple(found), case.testimonies, case.envoys)
 
 
-def _testimonies(question: Question, snapshot: Snapshot, path: Path) -> dict[int, Testimony]:
-    """The logs are read where a request fails or is exposed.
+def _touches(snapshot: Snapshot, path: Path) -> _Touches:
+    """Raises NotReadError."""
+    needs = envoy_filter.needs(path)
+    snapshot.require(*needs)
+    filters, problems = mesh.collect(snapshot, needs)
+    found = {index: envoy_filter.of_hop(path.mesh, hop, filters) for index, hop in enumerate(path.hops)}
+    return {index: touches for index, touches in found.items() if touches}, tuple(problems)
+
+
+def _testimonies(
+    question: Question, snapshot: Snapshot, path: Path, touches: Mapping[int, tuple[Touch, ...]]
+) -> dict[int, Testimony]:
+    """The logs are read where a request fails or is exposed, or where an EnvoyFilter may change that.
 
     On a sound path the last hop stands for all: it carries every query.
     """
     suspect = [index for index, hop in enumerate(path.hops) if outcome.of_hop(hop).kind != outcome.OK]
-    heard = suspect or [len(path.hops) - 1]
+    heard = sorted({*(suspect or [len(path.hops) - 1]), *touches})
     if question.read_logs:
-        snapshot.require(*(need for index in heard for need in testimony.needs(path.hops[index])))
+        snapshot.require(*(need for index in heard for need in testimony.client_needs(path.hops[index])))
     return {index: testimony.hear(question, snapshot, path, path.hops[index]) for index in heard}
 
 
-def _envoys(question: Question, snapshot: Snapshot, path: Path) -> dict[int, EnvoySays]:
+def _envoys(
+    question: Question, snapshot: Snapshot, path: Path, touches: Mapping[int, tuple[Touch, ...]]
+) -> dict[int, EnvoySays]:
     """Envoy is asked about one hop, so that the number of requests stays bounded: the first that fails, else the first
-    that is exposed or cannot be told, else the last.
+    that is exposed or cannot be told, else the first that an EnvoyFilter may change, else the last.
     """
     kinds = [outcome.of_hop(hop).kind for hop in path.hops]
     worst = next((kind for kind in (outcome.FAILS, outcome.EXPOSED, outcome.UNTOLD) if kind in kinds), None)
-    index = kinds.index(worst) if worst else len(path.hops) - 1
+    index = kinds.index(worst) if worst else min(touches, default=len(path.hops) - 1)
     return {index: envoy_witness.hear(question, snapshot, path.hops[index])}
 
 

@@ -57,28 +57,27 @@ class Testimony(NamedTuple):
     problem: str = ""
 
 
-def needs(hop: Hop) -> tuple[Need, ...]:
-    """The logs of both sides of a hop."""
-    return tuple(dict.fromkeys((*_log_needs(hop.step.client), *_log_needs(hop.step.server))))
+def client_needs(hop: Hop) -> tuple[Need, ...]:
+    """The logs that show a request first: those of the hop's client."""
+    return _log_needs(hop.step.client)
 
 
 def hear(question: Question, snapshot: Snapshot, path: Path, hop: Hop) -> Testimony:
     """What the logs say about a hop. Raises NotReadError."""
     if not question.read_logs:
         return Testimony(problem="access logs were not asked for (read_logs)")
-    wanted = needs(hop)
-    answers = snapshot.require(*wanted)
-    problems = [
-        f"{need.namespace}/{need.name}: {answer.problem}"
-        for need, answer in zip(wanted, answers, strict=True)
-        if answer.problem
-    ]
     since = settled.since(question, snapshot, path, hop)
-    client = [record for need in _log_needs(hop.step.client) for record in _records(snapshot, need, since)]
-    server = [record for need in _log_needs(hop.step.server) for record in _records(snapshot, need, since)]
+    client = [record for need in client_needs(hop) for record in _records(snapshot, need, since)]
     mine = [record for record in client if record.outbound and hop.dialled(record.downstream_local)]
     if not mine:
-        return Testimony(problem=_silence(hop, problems, client or server))
+        # Nothing to look for at the server.
+        wanted = client_needs(hop)
+        answers = zip(wanted, snapshot.require(*wanted), strict=True)
+        problems = [f"{need.namespace}/{need.name}: {answer.problem}" for need, answer in answers if answer.problem]
+        return Testimony(problem=_silence(hop, problems, client))
+    server_needs = _log_needs(hop.step.server)
+    snapshot.require(*server_needs)
+    server = [record for need in server_needs for record in _records(snapshot, need, since)]
     newest = max(mine, key=lambda record: record.time)
     partner = _partner(newest, server)
     return Testimony(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import admission, authorization
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_filter import Touch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict import envoy_witness, outcome
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.case import Case, log_evidence
@@ -70,12 +71,26 @@ def heard(case: Case, index: int) -> tuple[Witness, ...]:
         text = "; ".join(envoy_witness.describe(hop, said))
         envoy = Witness("envoy", text, _stance(envoy_witness.agrees(hop, said), "envoy" in contradicting))
     lines = "; ".join(log_evidence(case, index)) or "were not asked about this hop"
-    agrees = told is not None and told.client is not None and told.route == hop.route.kind
+    agrees = told is not None and _logs_agree(hop, told)
     return configuration, envoy, Witness("logs", lines, _stance(agrees, "logs" in contradicting))
+
+
+def _logs_agree(hop: Hop, told: Testimony) -> bool:
+    return told.client is not None and told.route == hop.route.kind
 
 
 def _stance(agrees: bool, differs: bool) -> str:
     return DIFFERS if differs else AGREES if agrees else SILENT
+
+
+def settles(case: Case, index: int, touch: Touch) -> bool:
+    """Whether a witness shows that an EnvoyFilter leaves the prediction for a hop as it is."""
+    hop, said = case.path.hops[index], case.envoys.get(index)
+    told = case.testimonies.get(index)
+    logs = told is not None and _logs_agree(hop, told) and "logs" not in contradictions(case, index)
+    if touch.shown:
+        return logs or (said is not None and envoy_witness.agrees(hop, said))
+    return logs and told is not None and not told.failed
 
 
 def confirm(case: Case, worst: Finding) -> bool:

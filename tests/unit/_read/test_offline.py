@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._result 
 SERVER = "prometheus-abc-1"
 ISTIO_KINDS = (
     "peerauthentications destinationrules virtualservices sidecars serviceentries authorizationpolicies "
-    "requestauthentications"
+    "requestauthentications envoyfilters"
 )
 
 

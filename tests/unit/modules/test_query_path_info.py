@@ -23,6 +23,7 @@ def info(server: ApiServer, **options: Any) -> dict[str, Any]:
 
 def test_the_headline_from_one_task(server: ApiServer) -> None:
     load(server)
+    server.forbid("GET", "exec")  # reader.yaml does not grant it
     result = info(server)
     assert (result["verdict"]["status"], result["verdict"]["code"]) == ("broken", "QP101")
     assert result["datasource"]["source"] == f"ConfigMap/{NS}/grafana-datasources"
@@ -30,6 +31,7 @@ def test_the_headline_from_one_task(server: ApiServer) -> None:
     assert result["unknown"] == []
     assert result["api"]["requests"] == len(server.requests) <= 25
     assert {request.method for request in server.requests} == {"GET"}
+    assert [request.path for request in server.requests if request.path.endswith("/exec")][1:] == []
 
 
 def test_nothing_is_listed_in_the_whole_cluster_but_what_applies_across_namespaces(server: ApiServer) -> None:

@@ -131,8 +131,8 @@ verdict:
       type: str
     certainty:
       description:
-        - V(proved) where Envoy or the access logs show what the configuration predicts and nothing speaks against it,
-          V(predicted) where neither says anything, V(contradicted) where they differ.
+        - V(proved) where Envoy and the access logs both show what the configuration predicts, V(predicted) where one
+          of them says nothing, or both, V(contradicted) where one of them differs.
       type: str
     witnesses:
       description: What configuration, Envoy and access logs each say about the hop that decides.

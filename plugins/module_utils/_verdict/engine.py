@@ -53,8 +53,8 @@ class Verdict(NamedTuple):
     """status     healthy, broken, at_risk or inconclusive
     code       of the finding that decides; "" for a healthy path
     summary    one sentence
-    certainty  proved (Envoy or the logs show what the configuration predicts, and nothing speaks against it),
-               predicted (neither says anything), contradicted
+    certainty  proved (Envoy and the logs both show what the configuration predicts), predicted (one of them is silent,
+               or both), contradicted
     under      what the deciding hop does under STRICT and under PERMISSIVE, by mode
     witnesses  what configuration, Envoy and logs say about the hop that decides
     """
@@ -197,12 +197,12 @@ def _verdict(case: Case, found: list[Finding]) -> Verdict:
     if doubts and not confirmed:
         return _about(case, doubts[0], INCONCLUSIVE, PREDICTED)
     if worst is None:
-        certainty = PROVED if witnesses.confirm_health(case) else PREDICTED
         heard = witnesses.heard(case, next(iter(case.envoys)))
+        certainty = PROVED if witnesses.agree(heard) else PREDICTED
         hops = " -> ".join([case.path.grafana.name, *(hop.step.server.name for hop in case.path.hops)])
         summary = f"Queries pass from {hops}, and every hop between sidecars is mTLS."
         return Verdict(HEALTHY, "", summary, certainty, {}, heard)
-    return _about(case, worst, worst.status, PROVED if confirmed else PREDICTED)
+    return _about(case, worst, worst.status, PROVED if witnesses.prove(case, worst) else PREDICTED)
 
 
 def _about(case: Case, decides: Finding, status: str, certainty: str) -> Verdict:

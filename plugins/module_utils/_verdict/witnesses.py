@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import admission, authorization
@@ -114,7 +115,14 @@ def _envoy_confirms(case: Case, worst: Finding) -> bool:
     return worst.status != BROKEN or not sound or envoy_witness.denies_all(said)
 
 
-def confirm_health(case: Case) -> bool:
-    """Whether Envoy or the logs show that queries pass where the configuration says so."""
-    logs = any(told.client for told in case.testimonies.values())
-    return logs or any(envoy_witness.agrees(case.path.hops[index], said) for index, said in case.envoys.items())
+def prove(case: Case, worst: Finding) -> bool:
+    """Whether all three witnesses show what a finding predicts."""
+    said = case.envoys.get(worst.hop)
+    denied = any(effect.effect == authorization.DENIES_ALL for effect in case.policy_effects.get(worst.hop, ()))
+    shown = not denied or (said is not None and envoy_witness.denies_all(said))
+    return shown and confirm(case, worst) and agree(heard(case, worst.hop))
+
+
+def agree(heard_about_a_hop: Iterable[Witness]) -> bool:
+    """Whether all three witnesses speak about a hop, and say the same."""
+    return all(witness.stance == AGREES for witness in heard_about_a_hop)

@@ -19,9 +19,9 @@ Remedy = Mapping[str, Any]
 
 _WITNESSES = {"envoy": "Envoy's own configuration", "logs": "the sidecars' access logs"}
 _CERTAINTY = {
-    "proved": ("agrees", "shown by {witnesses}"),
-    "predicted": ("", "from the configuration; neither Envoy nor the access logs prove or refute it"),
-    "contradicted": ("differs", "the configuration, by {witnesses}"),
+    "proved": ("agrees", "shown by {}"),
+    "predicted": ("silent", "from the configuration; {} say nothing about it"),
+    "contradicted": ("differs", "the configuration, by {}"),
 }
 
 
@@ -78,7 +78,7 @@ def _heard(verdict: Mapping[str, Any]) -> str:
     stance, text = _CERTAINTY.get(verdict["certainty"], ("", "no witness was heard"))
     heard = [witness["name"] for witness in verdict.get("witnesses", ()) if witness["stance"] == stance]
     witnesses = " and ".join(_WITNESSES[name] for name in heard if name in _WITNESSES) or "the witnesses"
-    return f"{verdict['certainty']}: {text.format(witnesses=witnesses)}"
+    return f"{verdict['certainty']}: {text.format(witnesses)}"
 
 
 def _evidence(verdict: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> list[Block]:

@@ -69,8 +69,8 @@ def offline(live: Mapping[str, Any], again: Mapping[str, Mapping[str, Any]], pre
         found, allowed = _decision(result["verdict"]), [alone] if left_out == CONFIGURATION else [same, alone]
         if left_out != EVERYTHING and found not in allowed:
             wrong.append(f"{left_out} the verdict is {found} in place of {' or '.join(map(str, allowed))}")
-    if again[CONFIGURATION]["verdict"]["certainty"] != "predicted":
-        wrong.append(f"{CONFIGURATION} the verdict is called {again[CONFIGURATION]['verdict']['certainty']}")
+        if left_out != EVERYTHING and result["verdict"]["certainty"] == "proved":
+            wrong.append(f"{left_out} the verdict is called proved")
     return wrong
 
 

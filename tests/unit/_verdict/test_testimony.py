@@ -8,6 +8,8 @@ import json
 import pytest
 from world import PROMETHEUS_HOST, PROXY_HOST, QUESTION, World, istio
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.engine import Verdict
+
 CLIENT, SERVER = "prom-label-proxy-abc-1", "prometheus-abc-1"
 # Verbatim from a sidecar of the lab, but for names and addresses: docs/truth-table.md.
 CLIENT_TEXT = (
@@ -61,6 +63,11 @@ PASSED = as_json(
 )
 
 
+def stance(verdict: Verdict) -> str:
+    """Of the logs."""
+    return next(witness.stance for witness in verdict.witnesses if witness.name == "logs")
+
+
 @pytest.mark.parametrize(
     ("client", "server"),
     [
@@ -69,11 +76,11 @@ PASSED = as_json(
     ],
     ids=["JSON", "TEXT"],
 )
-def test_both_sidecars_prove_the_failure(client: str, server: str) -> None:
+def test_both_sidecars_show_the_failure(client: str, server: str) -> None:
     world = World()
     world.logs = {CLIENT: f"2026-11-24T10:00:00Z\tinfo\tReadiness succeeded\n{client}\n{client[:70]}", SERVER: server}
     judgement = world.diagnose().judgement
-    assert (judgement.verdict.status, judgement.verdict.certainty) == ("broken", "proved")
+    assert (judgement.verdict.status, stance(judgement.verdict)) == ("broken", "agrees")
     evidence = " ".join(judgement.findings[0].evidence)
     assert "503 UC" in evidence
     assert "PassthroughCluster" in evidence
@@ -121,7 +128,7 @@ def test_a_change_after_the_last_line_makes_it_old() -> None:
     world = World()
     world.logs = {CLIENT: PASSED}
     world.get("Service", "prometheus")["metadata"]["managedFields"] = [{"manager": "x", "time": "2026-11-24T10:52:00Z"}]
-    assert world.diagnose().judgement.verdict.certainty == "predicted"
+    assert stance(world.diagnose().judgement.verdict) == "silent"
 
 
 def test_a_status_write_is_no_change() -> None:
@@ -129,7 +136,7 @@ def test_a_status_write_is_no_change() -> None:
     world.logs = {CLIENT: as_json(), SERVER: REFUSED}
     entry = {"manager": "x", "time": "2026-11-24T10:52:00Z", "subresource": "status"}
     world.get("Service", "prometheus")["metadata"]["managedFields"] = [entry]
-    assert world.diagnose().judgement.verdict.certainty == "proved"
+    assert stance(world.diagnose().judgement.verdict) == "agrees"
 
 
 def test_a_denial_by_policy_on_a_sound_path_is_inconclusive_and_shown() -> None:
@@ -153,7 +160,7 @@ def test_a_denial_by_policy_on_a_sound_path_is_inconclusive_and_shown() -> None:
     assert verdict.status == "inconclusive"
 
 
-def test_block_all_is_proved_by_the_client_alone() -> None:
+def test_block_all_is_shown_by_the_client_alone() -> None:
     world = World()
     world.mesh = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
     line = as_json(
@@ -165,7 +172,7 @@ def test_block_all_is_proved_by_the_client_alone() -> None:
     )
     world.logs = {CLIENT: line}
     verdict = world.diagnose().judgement.verdict
-    assert (verdict.code, verdict.certainty) == ("QP102", "proved")
+    assert (verdict.code, stance(verdict)) == ("QP102", "agrees")
 
 
 def test_a_connection_that_the_server_resets_has_failed_though_its_own_line_is_not_written_yet() -> None:
@@ -175,4 +182,4 @@ def test_a_connection_that_the_server_resets_has_failed_though_its_own_line_is_n
     reset = as_json(response_code=0, response_flags="UR", response_code_details=None, route_name=None, authority=None)
     world.logs = {CLIENT: reset}
     verdict = world.diagnose().judgement.verdict
-    assert (verdict.code, verdict.certainty) == ("QP106", "proved")
+    assert (verdict.code, stance(verdict)) == ("QP106", "agrees")

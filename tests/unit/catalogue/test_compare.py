@@ -98,6 +98,7 @@ def test_offline_another_verdict() -> None:
         "offline findings is another one",
         "offline verdict is another one",
         "without the verdict",
+        "without the verdict is called proved",
         "by configuration alone the verdict",
         "by configuration alone the verdict is called proved",
     ]

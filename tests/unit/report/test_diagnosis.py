@@ -8,6 +8,7 @@ from typing import Any
 
 import envoys
 import pytest
+from _verdict.test_testimony import CLIENT, REFUSED, SERVER, as_json
 from ansible.errors import AnsibleFilterError
 from world import NS, PROMETHEUS_HOST, USAGE_0_11, World, istio
 
@@ -183,10 +184,17 @@ def certainty(world: World) -> str:
 
 
 def test_certainty_names_the_witnesses_that_were_heard() -> None:
-    assert certainty(World()).startswith("- predicted: from the configuration; neither Envoy nor")
+    assert certainty(World()).startswith(
+        "- predicted: from the configuration; Envoy's own configuration and the sidecars'"
+    )
     world, elsewhere = World(), World().port("prometheus", appProtocol="tcp")
     world.envoys = envoys.truthful(World().diagnose().path.hops[-1])
-    assert certainty(world) == "- proved: shown by Envoy's own configuration"
+    assert certainty(world).startswith(
+        "- predicted: from the configuration; the sidecars' access logs say nothing about"
+    )
+    world.logs = {CLIENT: as_json(), SERVER: REFUSED}
+    assert certainty(world) == "- proved: shown by Envoy's own configuration and the sidecars' access logs"
+    world.logs = {}
     elsewhere.envoys = world.envoys
     assert certainty(elsewhere) == "- contradicted: the configuration, by Envoy's own configuration"
 

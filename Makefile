@@ -8,12 +8,14 @@ PYTHON := .venv/bin/python
 LAB := PYTHONPATH=tests/lab $(PYTHON) -m meshlab
 
 MESHES ?= 300
+POLICIES ?= 200
 SEED ?= 1
 
 export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
-.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential faults bench format docs venv
+.PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential
+.PHONY: policies faults bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -21,9 +23,11 @@ help:
 	@echo "make unit        Unit tests, of the lab's Go sources too: half a minute, no root"
 	@echo "make lint        yamllint, ansible-lint, ruff, mypy, documentation, changelog, architecture laws, Go"
 	@echo "make sanity      ansible-test sanity, without containers and without ignores"
-	@echo "make lab-test    The scenarios, by molecule, on the mesh, then the lab's own tests; takes it down again (root)"
+	@echo "make lab-test    The scenarios, by molecule, on the mesh, the catalogue of rules, the model against istiod, the"
+	@echo "                 lab's own tests; takes the mesh down again (root)"
 	@echo "                 SCENARIOS='a b' runs those; MESHOPS_LAB_KEEP=1 leaves the mesh running"
 	@echo "make catalogue   Every rule and its look-alikes on the mesh, against Grafana's answer; ten minutes (root)"
+	@echo "                 WORLDS='a b' judges those"
 	@echo "make lab-trace   Kill each part of the lab in turn: it can be repaired, and leaves nothing behind (root)"
 	@echo "make lab-up      Build what the lab lacks and start the mesh; says what to type next (root)"
 	@echo "make lab-status  Say what of the lab runs"
@@ -31,6 +35,7 @@ help:
 	@echo "make differential"
 	@echo "                 Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
+	@echo "make policies    Do AuthorizationPolicies do on TCP ports what is said before? POLICIES=200 of them; SEED=n (root)"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
@@ -64,7 +69,7 @@ lab-test: venv
 	@$(PYTHON) tests/tools/lab_test.py $(SCENARIOS)
 
 truth-table: lab-up
-	@$(PYTHON) tests/tools/truth_table.py
+	@$(PYTHON) tests/tools/lab_program.py catalogue table
 
 demo: lab-up
 	@$(PYTHON) tests/tools/demo.py
@@ -73,10 +78,13 @@ test: unit lint sanity lab-test
 	@echo "== make test: every check passed"
 
 differential: lab-up
-	@$(PYTHON) tests/tools/differential.py --meshes $(MESHES) --seed $(SEED)
+	@$(PYTHON) tests/tools/lab_program.py differential --meshes $(MESHES) --seed $(SEED)
 
-catalogue: venv
-	@$(PYTHON) tests/tools/lab_test.py catalogue
+policies: lab-up
+	@$(PYTHON) tests/tools/lab_program.py policies --policies $(POLICIES) --seed $(SEED)
+
+catalogue: lab-up
+	@$(PYTHON) tests/tools/lab_program.py catalogue judge $(WORLDS)
 
 lab-trace: venv
 	@$(LAB) build

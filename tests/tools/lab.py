@@ -22,6 +22,15 @@ def lab(verb: str) -> int:
     return call([str(TOOLS / "python"), "-m", "meshlab", verb], env=environment(PYTHONPATH=str(ROOT / "tests" / "lab")))
 
 
+def program(name: str, *arguments: str) -> int:
+    """Run a package of tests/lab with the checkout visible under the collection's own name; return its exit code.
+
+    :raises AbsentError: no lab is up.
+    """
+    path = os.pathsep.join([str(ROOT / "tests" / "lab"), str(tree.live())])
+    return call([str(TOOLS / "python"), "-m", name, *arguments], env={**access(), "PYTHONPATH": path})
+
+
 def access() -> dict[str, str]:
     """Return the environment in which Ansible's programs find the collection and the lab's API server.
 

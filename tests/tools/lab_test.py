@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the mesh up, run every molecule scenario on it, prove the lab itself, take it down again whatever happened.
+"""Bring the mesh up, prove on it whatever needs a mesh, and take it down again whatever happened.
 
-Arguments name single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left
-running, and not killed to see what it leaves behind.
+First every molecule scenario, then what judges many meshes, at last the lab itself. Arguments name single scenarios;
+then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not killed to see
+what it leaves behind.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from functools import partial
 from types import FrameType
 
 import agent
-from lab import access, lab
+from lab import access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
+
+MESHES = "300"
 
 
 def kept() -> bool:
@@ -25,12 +28,8 @@ def kept() -> bool:
     return os.environ.get("MESHOPS_LAB_KEEP") == "1"
 
 
-# Ten minutes of worlds that are only judged: `make catalogue`.
-APART = ("catalogue",)
-
-
 def names(wanted: Sequence[str]) -> list[str]:
-    """Return the scenarios to run: those that are wanted, or all but those that are run apart.
+    """Return the scenarios to run: those that are wanted, or all.
 
     :raises AbsentError: there is none, or one that is wanted is not there.
     """
@@ -40,7 +39,7 @@ def names(wanted: Sequence[str]) -> list[str]:
     unknown = [name for name in wanted if name not in found]
     if unknown:
         raise AbsentError(f"no scenario is called {' or '.join(unknown)}; there are: {', '.join(found)}")
-    return [name for name in found if name in wanted or (not wanted and name not in APART)]
+    return [name for name in found if name in wanted or not wanted]
 
 
 def scenario(name: str) -> int:
@@ -66,9 +65,11 @@ def trace() -> int:
 
 
 def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
-    """Run the scenarios and, if everything is wanted, what proves the lab itself; return the titles of what failed."""
+    """Run the scenarios and, if everything is wanted, all the rest; return the titles of what failed."""
     steps = [(f"Scenario {name}", partial(scenario, name)) for name in chosen]
     if everything:
+        steps.append(("Catalogue: every rule and its look-alikes", partial(program, "catalogue", "judge")))
+        steps.append(("Differential: the model against istiod", partial(program, "differential", "--meshes", MESHES)))
         steps.append(("Lab: the node agent with real containers", agent_tests))
         if not kept():
             steps.append(("Lab: killed, it leaves no trace", trace))

@@ -11,23 +11,15 @@ from typing import Any
 import yaml
 from meshlab import waiting
 from meshlab.api import MERGE, Api, ApiError
-from meshlab.errors import LabError
 from meshlab.settings import folders
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import config
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import envoy_plain
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.envoy_types import Dump
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import envoy
+from differential import settled
 from differential.generator import TLS_MODE, Object, Slot
-from differential.witness import MARK, Seen
+from differential.witness import Seen
 
 PATIENCE = 20.0
-# Where a machine has no inotify instance left (README.md), Envoy aborts; it is started anew, later each time.
-RESTART = 150.0
-# Envoy gets clusters, endpoints and listeners before routes: what the mark promises has then arrived as well.
-REST = 0.15
 
 
 class Bench:
@@ -108,18 +100,12 @@ class Bench:
         """Bring a mesh about; what the API server refuses of it is left out. Raises LabError."""
         self.clear()
         made = [found for obj in mesh if (found := self._create(obj))]
-        mark = f"settled-{next(self.rounds)}-{time.monotonic_ns()}"
+        mark = f"{settled.MARK}{next(self.rounds)}-{time.monotonic_ns()}"
         for namespace in (self.slot.client, self.slot.server):
-            self._create(_mark(namespace, mark))
-        wanted = f"{MARK}{mark.removeprefix('settled-')}]"
+            self._create(settled.mark(namespace, mark))
         for namespace, pod in ((self.slot.client, "client"), (self.slot.server, "server")):
-            waiting.until(
-                lambda namespace=namespace, pod=pod: self._has(namespace, pod, wanted),
-                f"istiod's push to {namespace}/{pod}",
-                PATIENCE,
-                pause=0.1,
-            )
-        time.sleep(REST)
+            settled.wait(self.client, namespace, pod, mark)
+        time.sleep(settled.REST)
         return self.look(made)
 
     def look(self, made: Sequence[Object]) -> Seen:
@@ -129,26 +115,13 @@ class Bench:
             self.slot,
             [*made, *self.pods()],
             yaml.safe_load(settings),
-            self._dump(self.slot.client, "client", self._names()),
-            self._dump(self.slot.server, "server", "virtualInbound"),
+            settled.dump(self.client, self.slot.client, "client", self._names()),
+            settled.dump(self.client, self.slot.server, "server", "virtualInbound"),
         )
 
     def _names(self) -> str:
         ports = "|".join(map(str, self.slot.ports))
         return rf"(.*[_:|])?({ports})(\|.*)?|virtualOutbound|PassthroughCluster|BlackHoleCluster"
-
-    def _has(self, namespace: str, pod: str, rule: str) -> bool:
-        dump = self._dump(namespace, pod, "virtualInbound")
-        return any(rule in found.name for entry in dump.listeners for chain in entry.chains for found in chain.rules)
-
-    def _dump(self, namespace: str, pod: str, names: str) -> Dump:
-        need = Need("envoy", "Pod", namespace, pod, container="istio-proxy", command=(names,))
-        deadline = time.monotonic() + RESTART
-        while (answer := envoy.config_dump(self.client, need)).problem:
-            if time.monotonic() > deadline:
-                raise LabError(f"{answer.problem}.")
-            time.sleep(1.0)
-        return envoy_plain.from_object(answer.objects[0])
 
     def _create(self, obj: Object) -> Object | None:
         if obj["kind"] == "Pod":
@@ -200,14 +173,3 @@ def _pod(namespace: str, name: str, labels: dict[str, str], slot: Slot) -> Objec
     spec: dict[str, Any] = {"terminationGracePeriodSeconds": 1, "containers": [container]}
     metadata = {"name": name, "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def _mark(namespace: str, name: str) -> Object:
-    """A policy that nobody meets: when Envoy has it, it has all that was written before."""
-    rule = {"from": [{"source": {"principals": ["nowhere/ns/none/sa/none"]}}]}
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "AuthorizationPolicy",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"action": "DENY", "rules": [rule]},
-    }

@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
     NotReadError,
     Snapshot,
 )
+from differential import settled
 from differential.generator import DOMAIN, Slot
 
 Object = dict[str, Any]
@@ -194,12 +195,6 @@ def _port(seen: Seen, step: Step, number: int) -> Compared:
     if "tcp" in accepted.kinds:
         expected = authorization.rules_on_tcp(step.server, policies)
         model["rules"] = " ".join(sorted(f"{rule.action}:{rule.name}:{rule.everyone}" for rule in expected))
-        envoy["rules"] = " ".join(
-            sorted(
-                f"{rule.action}:{rule.name}:{rule.everyone}" for rule in accepted.rules["tcp"] if MARK not in rule.name
-            )
-        )
+        met = [rule for rule in accepted.rules["tcp"] if f"policy[{settled.MARK}" not in rule.name]
+        envoy["rules"] = " ".join(sorted(f"{rule.action}:{rule.name}:{rule.everyone}" for rule in met))
     return Compared(f"server port {number}" + ("" if declared else " (no TCP)"), model, envoy)
-
-
-MARK = "policy[settled-"

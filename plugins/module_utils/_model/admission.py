@@ -3,9 +3,10 @@
 
 Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/ (CUSTOM, then DENY, then ALLOW; a
 rule holds where an entry of `from`, one of `to` and every condition of `when` do; within an entry all fields);
-istio/istio release-1.31 pilot/pkg/security/authz/builder/builder.go (a CUSTOM policy whose provider does not exist
-denies), model/model.go:355-364 (what is left of a rule on TCP). Conditions that configuration cannot answer (addresses,
-tokens, headers) are left open, never guessed.
+istio/istio release-1.31 pilot/pkg/security/authz/builder/builder.go:getBadCustomDenyRules (a CUSTOM policy whose
+provider does not exist denies what its rules match), model/model.go:355-364 (what is left of a rule on TCP). Compared
+with Envoy by `make policies`. Conditions that configuration cannot answer (addresses, tokens, headers) are left open,
+never guessed.
 """
 
 from __future__ import annotations
@@ -121,17 +122,17 @@ def _rule(request: Request, policies: Sequence[Object], providers: frozenset[str
             by_action.setdefault(objects.text(body.get("action")) or "ALLOW", []).append(obj)
     caller = request.service_account if request.principals else "a caller without identity"
     open_ = Ruling(True, "", "")
+    denying = [(obj, "denies") for obj in by_action.get("DENY", [])]
     for obj in by_action.get("CUSTOM", []):
         name = objects.text(objects.mapping(objects.spec(obj).get("provider")).get("name"))
         if providers is not None and name not in providers:
-            text = f"{_named(obj)} names provider {name!r}, which the mesh does not have, so it denies everyone"
-            return Ruling(False, _named(obj), text)
-        if not request.tcp and _matches(request, obj) is not False:
+            denying.append((obj, f"names provider {name!r}, which the mesh does not have, so it denies"))
+        elif not request.tcp and _matches(request, obj) is not False:
             open_ = Ruling(None, _named(obj), f"{_named(obj)} leaves {caller} to provider {name!r}")
-    for obj in by_action.get("DENY", []):
+    for obj, does in denying:
         matched = _matches(request, obj)
         if matched:
-            return Ruling(False, _named(obj), f"{_named(obj)} denies {caller}")
+            return Ruling(False, _named(obj), f"{_named(obj)} {does} {caller}")
         if matched is None:
             open_ = Ruling(None, _named(obj), f"{_named(obj)} may deny {caller}, by what only requests show")
     allowing = by_action.get("ALLOW", [])

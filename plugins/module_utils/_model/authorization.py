@@ -123,9 +123,14 @@ def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
     rules = [objects.mapping(rule) for rule in objects.sequence(body.get("rules"))]
     fields = sorted({field for rule in rules for field in http_only_fields(rule)})
     named = ", ".join(fields)
+    lead = f"{reference}: "
     if action == "CUSTOM":
-        yield from _custom(config, reference, objects.text(objects.mapping(body.get("provider")).get("name")), named)
-        return
+        provider = objects.text(objects.mapping(body.get("provider")).get("name"))
+        if not _missing(config, provider):
+            yield from _custom(config, reference, provider, named)
+            return
+        # builder.go:getBadCustomDenyRules: it denies what its rules match, on HTTP as on TCP.
+        lead, action = f"{reference}: the mesh has no provider {provider!r}, so it denies; ", "DENY"
     if not fields:
         return
     if action == "ALLOW":
@@ -142,21 +147,25 @@ def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
     elif action == "DENY":
         if any(http_only_fields(rule) and not _without_http(rule) for rule in rules):
             text = f"it loses {named} on TCP, and what is left of a rule denies every connection"
-            yield PolicyEffect(DENIES_ALL, reference, f"{reference}: {text}")
+            yield PolicyEffect(DENIES_ALL, reference, lead + text)
         else:
             text = f"it loses {named} on TCP and denies every connection that its other fields match"
-            yield PolicyEffect(DENIES_MORE, reference, f"{reference}: {text}")
+            yield PolicyEffect(DENIES_MORE, reference, lead + text)
     else:
-        yield PolicyEffect(AUDITS_MORE, reference, f"{reference}: it loses {named} on TCP and audits more than it says")
+        yield PolicyEffect(AUDITS_MORE, reference, lead + f"it loses {named} on TCP and audits more than it says")
+
+
+def _providers(config: Mesh) -> dict[str, dict[str, Any]]:
+    entries = map(objects.mapping, objects.sequence((config.settings or {}).get("extensionProviders")))
+    return {objects.text(entry.get("name")): entry for entry in entries}
+
+
+def _missing(config: Mesh, provider: str) -> bool:
+    return config.settings is not None and provider not in _providers(config)
 
 
 def _custom(config: Mesh, reference: str, provider: str, named: str) -> Iterator[PolicyEffect]:
-    providers = objects.sequence((config.settings or {}).get("extensionProviders"))
-    found = next((entry for entry in map(objects.mapping, providers) if entry.get("name") == provider), None)
-    if found is None and config.settings is not None:
-        text = f"the mesh has no provider {provider!r}, so the policy denies everyone"
-        yield PolicyEffect(DENIES_ALL, reference, f"{reference}: {text}")
-    elif "envoyExtAuthzGrpc" not in (found or {}):
+    if "envoyExtAuthzGrpc" not in _providers(config).get(provider, {}):
         text = f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check"
         yield PolicyEffect(BYPASSED, reference, f"{reference}: {text}")
     elif named:

@@ -49,6 +49,10 @@ def table(parts: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
                 **beside(parts["haproxy"], HAPROXY_LIBRARIES, LIBRARIES),
             },
         ),
+        "library/caddy": image(
+            ["/usr/bin/caddy", "run", "--config", "/etc/caddy/Caddyfile"],
+            {"/usr/bin/caddy": parts["caddy"] / "caddy"},
+        ),
         "library/httpd": image(
             ["/usr/sbin/apache2", "-DFOREGROUND", "-f", "/usr/local/apache2/conf/httpd.conf"],
             {

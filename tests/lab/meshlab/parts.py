@@ -102,6 +102,7 @@ def catalog() -> list[Part]:
         DebianPart("prometheus", "2.42.0", "prometheus", "usr/bin/prometheus"),
         DebianPart("nginx", "1.22.1", "nginx", "usr/sbin/nginx"),
         DebianPart("haproxy", "2.6.12", "haproxy", "usr/sbin/haproxy", HAPROXY_LIBRARIES),
+        DebianPart("caddy", "2.6.2", "caddy", "usr/bin/caddy"),
         DebianPart("httpd", "2.4", "apache2-bin", "usr/sbin/apache2", (*HTTPD_LIBRARIES, *HTTPD_MODULES)),
     ]
 

@@ -18,6 +18,8 @@ from policies.generator import PROVIDER
 
 ANONYMOUS = "nobody"
 PORT = 9090
+# A caller's Host has the port, if its client says so: curl does on a port that is not HTTP's own.
+HOST = f"{RIGHT_HOST}:{PORT}"
 MESH = Mesh(
     "istio-system", "cluster.local", {"extensionProviders": [{"name": PROVIDER, "envoyExtAuthzHttp": {}}]}, {}, ()
 )
@@ -32,7 +34,7 @@ class Measured(NamedTuple):
 
 
 class Told(NamedTuple):
-    """wrong: sentences. decided, open: predictions for one caller on TCP that say something, or unknown."""
+    """wrong: sentences. decided, open: predictions for one caller on HTTP or TCP that say something, or unknown."""
 
     wrong: list[str]
     decided: int
@@ -42,14 +44,15 @@ class Told(NamedTuple):
 def judge(measured: Measured, server: Workload) -> Told:
     """Compare the prediction for each caller, and the effects that are named before a port becomes TCP."""
     wrong, decided, undecided = [], 0, 0
-    for caller, admitted in measured.tcp.items():
-        predicted = admits(caller, measured.policy, server)
-        if predicted is None:
-            undecided += 1
-            continue
-        decided += 1
-        if predicted != admitted:
-            wrong.append(f"{caller} on TCP: predicted {said(predicted)}, was {said(admitted)}")
+    for protocol, seen in (("HTTP", measured.http), ("TCP", measured.tcp)):
+        for caller, admitted in seen.items():
+            predicted = admits(caller, measured.policy, server, protocol == "TCP")
+            if predicted is None:
+                undecided += 1
+                continue
+            decided += 1
+            if predicted != admitted:
+                wrong.append(f"{caller} on {protocol}: predicted {said(predicted)}, was {said(admitted)}")
     effects = {effect.effect for effect in authorization.on_tcp(MESH, server, [measured.policy])}
     wrong += [f"the effects are {sorted(effects)}, yet {text}" for text in untrue(effects, measured)]
     return Told(wrong, decided, undecided)
@@ -69,8 +72,8 @@ def untrue(effects: Collection[str], measured: Measured) -> list[str]:
     return found
 
 
-def admits(caller: str, policy: Manifest, server: Workload) -> bool | None:
-    """Whether a policy lets a caller in on TCP; None: the collection says that it cannot be told."""
+def admits(caller: str, policy: Manifest, server: Workload, tcp: bool) -> bool | None:
+    """Whether a policy lets a caller in; None: the collection says that it cannot be told."""
     if not any(authorization.selects(policy, pod) for pod in server.pods):
         return True
     known = caller != ANONYMOUS
@@ -78,11 +81,11 @@ def admits(caller: str, policy: Manifest, server: Workload) -> bool | None:
         principals=(f"cluster.local/ns/{NAMESPACE}/sa/{caller}",) if known else (),
         namespace=NAMESPACE if known else "",
         service_account=caller if known else "",
-        host=RIGHT_HOST,
+        host=HOST,
         port=PORT,
         method="GET",
         path="/api/v1/query",
-        tcp=True,
+        tcp=tcp,
     )
     effect = admission.effect([request], [policy], frozenset({PROVIDER}))
     if effect is not None and effect.effect == admission.UNTOLD:

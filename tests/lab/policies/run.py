@@ -28,7 +28,10 @@ CALLERS = {
     "prom-label-proxy": ("prom-label-proxy", "prom-label-proxy"),
     ANONYMOUS: ("client2", "istio-proxy"),
 }
-PROVIDERS = [{"name": PROVIDER, "envoyExtAuthzHttp": {"service": f"client2.{NAMESPACE}.svc.cluster.local", "port": 1}}]
+# Any Service will do: one that is not there would make Istio deny everything, and what it answers is not compared.
+PROVIDERS = [
+    {"name": PROVIDER, "envoyExtAuthzHttp": {"service": f"grafana.{NAMESPACE}.svc.cluster.local", "port": 3000}}
+]
 # A sidecar keeps connections, which keep the policies that they met; with this rule each request has one of its own.
 ONE_EACH = {
     "apiVersion": "networking.istio.io/v1",

@@ -100,6 +100,7 @@ def test_one_rule_that_allows(rule: dict[str, Any], expected: str) -> None:
         ([policy("AUDIT", {})], ""),
         ([policy("ALLOW", targetRefs=[{"kind": "Gateway"}])], ""),
         ([policy("CUSTOM", {}, provider={"name": "nobody"})], DENIES_CALLER),
+        ([policy("CUSTOM", source(namespaces=["other"]), provider={"name": "nobody"})], ""),
         ([policy("CUSTOM", operation(paths=["/admin"]), provider={"name": "known"})], ""),
         ([policy("CUSTOM", {}, provider={"name": "known"})], UNTOLD),
     ],

@@ -31,6 +31,11 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "DENY policy on TCP that keeps the proxy's source": (policy("DENY", {**METHODS, **PRINCIPALS}), "broken", "QP503"),
     "CUSTOM policy on TCP": (both(PROVIDER, policy("CUSTOM", METHODS)), "at_risk", "QP501"),
     "CUSTOM policy on TCP without its provider": (policy("CUSTOM", METHODS), "broken", "QP501"),
+    "CUSTOM policy without its provider on TCP, for others": (
+        policy("CUSTOM", {**METHODS, **OTHERS}),
+        "at_risk",
+        "QP501",
+    ),
     "ALLOW policy on TCP for others": (policy("ALLOW", OTHERS), "broken", "QP503"),
     "ALLOW policy on HTTP for others": (both(rewrite(PROMETHEUS_HOST), authorization(OTHERS)), "broken", "QP503"),
     "ALLOW policy on HTTP for the proxy": (both(rewrite(PROMETHEUS_HOST), authorization(PRINCIPALS)), "healthy", ""),

@@ -19,6 +19,7 @@ POD = {
 }
 SERVER = objects.group_by_workload((objects.pod(POD),))[0]
 EVERYBODY, NOBODY = {"client2": True, ANONYMOUS: True}, {"client2": False, ANONYMOUS: False}
+CLIENT2 = {"client2": True, ANONYMOUS: False}
 
 
 def allow(*rules: dict[str, Any]) -> dict[str, Any]:
@@ -36,25 +37,28 @@ def test_a_seed_is_a_policy_and_every_field_occurs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "tcp", "right"),
+    ("rule", "http", "tcp", "right"),
     [
-        ({"to": [{"operation": {"methods": ["GET"]}}]}, NOBODY, True),
-        ({"to": [{"operation": {"methods": ["GET"]}}]}, EVERYBODY, False),
-        ({"from": [{"source": {"namespaces": ["monitoring"]}}]}, {"client2": True, ANONYMOUS: False}, True),
-        ({"from": [{"source": {"namespaces": ["monitoring"]}}]}, NOBODY, False),
-        ({}, EVERYBODY, True),
+        ({"to": [{"operation": {"methods": ["GET"]}}]}, EVERYBODY, NOBODY, True),
+        ({"to": [{"operation": {"methods": ["GET"]}}]}, EVERYBODY, EVERYBODY, False),
+        ({"from": [{"source": {"namespaces": ["monitoring"]}}]}, CLIENT2, CLIENT2, True),
+        ({"from": [{"source": {"namespaces": ["monitoring"]}}]}, CLIENT2, NOBODY, False),
+        ({}, EVERYBODY, EVERYBODY, True),
+        ({}, NOBODY, EVERYBODY, False),
     ],
 )
-def test_what_comes_otherwise_than_predicted_is_wrong(rule: dict[str, Any], tcp: dict[str, bool], right: bool) -> None:
-    result = judge(Measured(allow(rule), tcp, tcp), SERVER)
+def test_what_comes_otherwise_than_predicted_is_wrong(
+    rule: dict[str, Any], http: dict[str, bool], tcp: dict[str, bool], right: bool
+) -> None:
+    result = judge(Measured(allow(rule), http, tcp), SERVER)
     assert (not result.wrong) is right
-    assert (result.decided, result.open) == (2, 0)
+    assert (result.decided, result.open) == (4, 0)
 
 
 def test_access_that_changes_without_an_effect_by_name_is_wrong() -> None:
     rule = {"when": [{"key": "source.ip", "values": ["10.0.0.0/8"]}]}
     result = judge(Measured(allow(rule), EVERYBODY, NOBODY), SERVER)
-    assert result.open == 2
+    assert result.open == 4
     assert result.wrong == ["the effects are [], yet client2, nobody lost access"]
     result = judge(Measured(allow(rule), NOBODY, EVERYBODY), SERVER)
     assert result.wrong == ["the effects are [], yet client2, nobody gained access"]

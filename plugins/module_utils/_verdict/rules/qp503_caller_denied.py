@@ -28,7 +28,7 @@ RULE = Rule(
     why=(
         "CUSTOM policies are asked first, then DENY, then ALLOW. As soon as one ALLOW policy selects a workload, whom "
         "none allows is denied. Without mTLS a caller has no identity, so no principal matches it. A CUSTOM policy "
-        "whose provider does not exist denies everyone."
+        "whose provider does not exist denies what its rules match."
     ),
     evidence=(
         "On an HTTP port the server answers `403 RBAC: access denied`, on a TCP port it resets the connection; its "

@@ -38,6 +38,8 @@ API = "/apis/rbac.authorization.k8s.io/v1"
 HOME = "istio-remediation"
 # What this world's fixes write; tests/unit/modules/test_rights.py takes the other kinds' rights away.
 STRATEGIES = {"services": "service_protocol", "deployments": "host_rewrite", "virtualservices": "route_alias"}
+# Asked for only where something was not found at the first look; tests/unit/modules/test_rights.py knows these.
+ELSEWHERE = ("namespaces", "grafanadatasources", "grafanas", "secrets")
 KINDS = {"statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
 
 
@@ -76,7 +78,7 @@ def attempts_for(right: Right) -> Iterator[Attempt]:
     elif right.granted_by == "remediator.yaml":
         if right.resource in STRATEGIES:
             yield Attempt("remediator", query_path_remediation, {"strategy": STRATEGIES[right.resource]})
-    elif right.resource != "namespaces":
+    elif right.resource not in ELSEWHERE:
         kind = {"grafana_kind": KINDS[right.resource]} if right.resource in KINDS else {}
         yield Attempt("remediator", query_path_remediation, {"strategy": "host_rewrite", **kind})
         # The lab's data source stands in a labelled ConfigMap that is mounted: list or get is enough. A diagnosis

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from world import NS, PROMETHEUS_HOST, QUESTION, World, istio, obj
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis, diagnose
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import Reader, collect
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.manifests import ManifestReader
@@ -197,3 +199,22 @@ def test_what_if_a_manifest_is_applied() -> None:
 def test_a_manifest_that_is_no_object_is_refused_in_a_sentence(manifest: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="with_manifests"):
         OverlaidReader(WorldReader(World()), Assumptions(manifests=[manifest]), "istio-system")
+
+
+def test_a_folder_has_data_sources_in_secrets_and_in_custom_resources(tmp_path: Path) -> None:
+    source = {"name": "x", "type": "prometheus", "url": QUESTION.datasource_url, "secureJsonData": {"k": "canary"}}
+    text = yaml.safe_dump({"datasources": [{**source, "uid": "in-secret"}]})
+    data = {"a.yaml": base64.b64encode(text.encode()).decode()}
+    spec = {"instanceSelector": {}, "datasource": {**source, "uid": "in-resource"}}
+    world = World().add(
+        {**obj("Secret", "sources", {}, labels={"grafana_datasource": ""}), "data": data},
+        obj("GrafanaDatasource", "x", spec, "grafana.integreatly.org/v1beta1"),
+    )
+    reader = folder(tmp_path, world)
+    found = reader.read(Need("list", "SecretDataSource", NS, selector="grafana_datasource"))
+    assert [(entry["uid"], entry["source"]) for entry in found.objects] == [("in-secret", f"Secret/{NS}/sources")]
+    assert reader.read(Need("list", "SecretDataSource", NS, "another")).objects == ()
+    custom = reader.read(Need("list", "GrafanaDatasource", NS))
+    assert "canary" not in f"{found}{custom}"
+    asked = ask(reader, datasource_url="", datasource_uid="in-resource")
+    assert asked.path.datasource.source == f"GrafanaDatasource/{NS}/x"

@@ -30,11 +30,13 @@ _PATTERNS = (
     # A header with a token alone, without a scheme
     (
         re.compile(
-            r"(?i)((?<![\w.-])(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)"
+            r"(?i)((?<![\w.])(?<!\w-)(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)"
             r"(?!\*\*\*|(?:bearer|basic)\s|[\"'])[^\s&\"',}]+"
         ),
         rf"\1{MASK}",
     ),
+    # All of a line's cookies, not only the first
+    (re.compile(r"(?i)((?<![\w-])(?:set-)?cookie[\"']?\s*:\s*[\"']?)[^\r\n\"']+"), rf"\1{MASK}"),
     # What else a URL's query carries to prove who asks
     (re.compile(r"(?i)(?<=[?&])((?:auth|code|jwt|key|sig|signature)=)(?!\*\*\*)[^\s&\"'#]+"), rf"\1{MASK}"),
     # --api-key=value, token: value, "password":"value", ?access_token=value; a flag that names a file is not one

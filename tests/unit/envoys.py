@@ -78,7 +78,7 @@ def cluster(name: str, mode: str) -> Json:
 
 def client(hop: Hop) -> Json:
     """What the client's Envoy has where the prediction for a hop holds."""
-    address = "10.9.1.4" if hop.step.service.headless else hop.step.service.cluster_ips[0]
+    address = next(iter([*(pod.ip for pod in hop.step.pods_dialled), *hop.step.service.cluster_ips]))
     shared = hop.route.listener.startswith("0.0.0.0") or not hop.route.listener
     bound = "0.0.0.0" if shared else address
     name = hop.route.listener.replace("<pod>", address)

@@ -81,6 +81,17 @@ def service_name(host: str, client_namespace: str, domain: str) -> tuple[str, st
     return None
 
 
+def pod_name(host: str, domain: str) -> tuple[str, str] | None:
+    """(namespace, name) of the headless Service below which a pod has this name, `pod.service.namespace.svc`.
+
+    None for other names. https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+    """
+    _pod, _dot, rest = host.rstrip(".").partition(".")
+    suffix = next((entry for entry in (f".svc.{domain}", ".svc") if rest.endswith(entry)), "")
+    parts = rest.removesuffix(suffix).split(".")
+    return (parts[1], parts[0]) if suffix and len(parts) == 2 and all(parts) else None
+
+
 def domains(service: Service, client_namespace: str, domain: str, absolute: bool = True) -> tuple[str, ...]:
     """The Hosts (lower case, without port) of a Service's virtual host in the sidecar of a pod in client_namespace.
 

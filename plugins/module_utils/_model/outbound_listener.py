@@ -91,13 +91,12 @@ class View(NamedTuple):
 
 
 def taken(view: View, service: Service, pod: Pod | None) -> Taken | None:
-    """What takes a connection to a Service, or to a pod of it where it is headless; None: the catch-all listener."""
-    pod_dialled = service.headless and pod is not None
-    label = POD if pod_dialled else next(iter(service.cluster_ips), "")
+    """What takes a connection to a Service, or to a pod's own address; None: the catch-all listener."""
+    label = POD if pod is not None else next(iter(service.cluster_ips), "")
     found = [
         Taken(f"{label}_{view.port}", owner, view.declared(egress, owner), egress)
         for egress in view.listeners()
-        for owner in _oldest_first(_bound(view, egress, service, pod if pod_dialled else None))
+        for owner in _oldest_first(_bound(view, egress, service, pod))
     ]
     if found:
         # What the Sidecar resource declares for the port is locked. Else the first sniffed one brings the HTTP chain,
@@ -139,11 +138,6 @@ def _shared(view: View) -> Taken | None:
 def _oldest_first(services: Iterable[Service]) -> list[Service]:
     # pilot/pkg/model/push_context.go:1761 (SortServicesByCreationTime)
     return sorted(services, key=lambda entry: (entry.created, entry.name, entry.namespace))
-
-
-def pods_dialled(service: Service, pods: Iterable[Pod]) -> list[Pod | None]:
-    """The pods between which a connection to a Service chooses by itself: those of a headless one, else none."""
-    return list(pods) if service.headless else [None]
 
 
 def route_table(view: View) -> EgressListener | None:

@@ -9,6 +9,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.d
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.hostnames import Endpoint
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import (
+    Pod,
     Service,
     ServicePort,
     Workload,
@@ -42,7 +43,8 @@ class DataSource(NamedTuple):
 class Step(NamedTuple):
     """One hop as wired, before any Host or mesh configuration is looked at.
 
-    services: those of the server's namespace. relay: what the server does with the query.
+    services: those of the server's namespace. relay: what the server does with the query. pod: the one whose
+    own address the URL has; None where it names a Service.
     """
 
     client: Workload
@@ -54,6 +56,14 @@ class Step(NamedTuple):
     server: Workload
     services: ServiceIndex
     relay: Relay
+    pod: Pod | None = None
+
+    @property
+    def pods_dialled(self) -> tuple[Pod, ...]:
+        """The pods between which a connection chooses by itself; none where a Service's address chooses."""
+        if self.pod is not None:
+            return (self.pod,)
+        return self.server.pods if self.service.headless else ()
 
 
 # Kinds of route. Names in capitals or with a colon are Envoy's own.
@@ -134,9 +144,10 @@ class Hop(NamedTuple):
     def dialled(self, address: str) -> bool:
         """Whether `ip:port` is what the client's program dials on this hop."""
         ip, _colon, port = address.rpartition(":")
-        if self.step.service.headless:
+        pods = self.step.pods_dialled
+        if pods:
             # Nothing translates the port of a name that resolves to pods.
-            return port == str(self.step.port.number) and any(ip == pod.ip for pod in self.step.server.pods)
+            return port == str(self.step.port.number) and any(ip == pod.ip for pod in pods)
         return port == str(self.step.port.number) and ip in self.step.service.cluster_ips
 
 

@@ -25,7 +25,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.o
     CATCH_ALL,
     Taken,
     View,
-    pods_dialled,
     route_table,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import (
@@ -86,14 +85,14 @@ def predict(config: Mesh, step: Step, host: str, services: ServiceIndex) -> Rout
     if bound:
         return Route(UNKNOWN, "", "", "", host, f"{scope.source} binds the port in a way that is not modelled")
     view = View(scope, step.client.namespace, config.domain, services, step.port.number)
-    routes = [_met(config, step, host, view, pod) for pod in pods_dialled(step.service, step.server.pods)]
+    routes = [_met(config, step, host, view, pod) for pod in step.pods_dialled or (None,)]
     if any(other != routes[0] for other in routes):
         return Route(UNKNOWN, "", "", "", host, "another headless Service has listeners for some of the pods")
     return routes[0]
 
 
 def _met(config: Mesh, step: Step, host: str, view: View, pod: Pod | None) -> Route:
-    """The route of a request to a Service's address, or to one pod of a headless Service."""
+    """The route of a request to a Service's address, or to a pod's own."""
     taken = outbound_listener.taken(view, step.service, pod)
     if taken is None:
         entry = virtual_host.service_entry(config, step.client, view.port)
@@ -239,6 +238,11 @@ def _target(config: Mesh, step: Step, host: str, services: ServiceIndex) -> tupl
 def _unseen(step: Step, host: str, view: View) -> Route:
     """Nothing in the client's sidecar stands for the address: the connection meets the catch-all listener."""
     scope, service = view.scope, step.service
+    if step.pod is not None:
+        why = f"{step.pod.ip} is the address of pod {step.pod.name}, for which no listener stands"
+        scope = scope._replace(source="")
+        route = _catch_all(scope, CATCH_ALL, host, why)
+        return route._replace(name="", cluster="BlackHoleCluster") if route.kind == BLOCKED else route._replace(name="")
     why = (
         f"{scope.source or 'the mesh'} shows {step.client.namespace} no {service.namespace}/{service.name}:{view.port}"
     )

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     sidecar_scope,
     transport,
 )
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.hostnames import Endpoint
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_inbound
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, service_exported_to
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service, Workload
@@ -92,10 +93,17 @@ def _step(
     if endpoint is None:
         raise InputError(f"{sender} sends queries to {url!r}, which is no http or https URL.")
     named = hostnames.service_name(endpoint.host, client.namespace, question.cluster_domain)
+    pod = None
+    if named is None and (found := hostnames.pod_name(endpoint.host, question.cluster_domain)):
+        named = found
+    elif named is None and (behind := _at_address(snapshot, client.namespace, endpoint)):
+        found, pod = behind
+        named = (found.namespace, found.name)
     if named is None:
         raise InputError(
-            f"{sender} sends queries to {endpoint.host!r}, which is not the name of a Service in this cluster. "
-            "Only paths through Services are understood; check the URL, or set cluster_domain."
+            f"{sender} sends queries to {endpoint.host!r}, which is not the name of a Service in this cluster, nor an "
+            f"address that a Service in namespace {client.namespace} has or leads to. Only paths through Services are "
+            "understood; check the URL, or set cluster_domain."
         )
     namespace, name = named
     answer = snapshot.ask(Need("list", "Service", namespace))
@@ -123,7 +131,33 @@ def _step(
         server,
         services,
         _relay(question, snapshot, recognise, server, port, url),
+        pod,
     )
+
+
+def _at_address(snapshot: Snapshot, namespace: str, endpoint: Endpoint) -> tuple[Service, Pod | None] | None:
+    """The Service that has an address and port, or that leads to the pod which has it. Raises NotReadError.
+
+    Of several that lead to a pod, a headless one counts first: its listener takes the connection if it has one there.
+    """
+    need = Need("list", "Service", namespace)
+    snapshot.require(need)
+    on_port = snapshot.derived((need,), ServiceIndex).on_port(endpoint.port)
+    for service in on_port:
+        if endpoint.host in service.cluster_ips:
+            return service, None
+    for service in sorted(on_port, key=lambda entry: (not _own_listener(entry, endpoint.port), entry.created)):
+        pods = discovery.pods_of(snapshot, namespace, dict(service.selector)) if service.selector else ()
+        port = service.port(endpoint.port)
+        for pod in () if isinstance(pods, str) or port is None else pods:
+            if pod.ip == endpoint.host and objects.target_port(port, pod) == endpoint.port:
+                return service, pod
+    return None
+
+
+def _own_listener(service: Service, number: int) -> bool:
+    port = service.port(number)
+    return service.headless and port is not None and protocol.of_port(port).kind in (protocol.TCP, protocol.AUTO)
 
 
 def _server(snapshot: Snapshot, service: Service) -> Workload:

@@ -78,7 +78,7 @@ def names(hop: Hop, domain: str) -> str:
     In a large mesh everything else is nearly all.
     """
     step, port = hop.step, hop.step.port.number
-    own = [pod.ip for pod in step.server.pods] if step.service.headless else list(step.service.cluster_ips)
+    own = [pod.ip for pod in step.pods_dialled] or list(step.service.cluster_ips)
     full = re.escape(hostnames.fqdn(step.service, domain))
     addresses = "|".join(re.escape(address) for address in (*own, *envoy_route.ANY_ADDRESSES))
     predicted = [re.escape(hop.route.cluster)] if hop.route.cluster else []
@@ -170,7 +170,7 @@ def describe(hop: Hop, said: EnvoySays) -> tuple[str, ...]:
 
 def _client_side(said: EnvoySays, hop: Hop, domain: str, dump: Dump) -> EnvoySays:
     step = hop.step
-    address = step.server.pods[0].ip if step.service.headless else next(iter(step.service.cluster_ips), "")
+    address = next(iter([*(pod.ip for pod in step.pods_dialled), *step.service.cluster_ips]), "")
     relay = step.client_relay
     version = "http/1.0" if relay and relay.http_version == HTTP_1_0 else envoy_route.HTTP_1_1
     met = envoy_route.outbound(dump, address, step.port.number, hop.host, version)

@@ -26,6 +26,7 @@ def bring_about(api: Api, places: Folders, wanted: Scenario, anew: Collection[st
     written = world.bring_about(api, wanted.objects, wanted.unready, anew)
     reply = query.wait_for(api, places, wanted.answer)
     if wanted.late:
-        world.add(api, wanted.late)
+        world.add(api, [world.with_addresses(api, manifest) for manifest in wanted.late])
+        world.wait_until_ready(api, wanted.unready)
         written = time.monotonic()
     return reply, written

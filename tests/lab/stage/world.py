@@ -7,12 +7,15 @@ Deleting the namespace would do it too, but then everything in it starts anew, w
 from __future__ import annotations
 
 import copy
+import json
+import re
 import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from meshlab import manifests, namespaces, waiting
 from meshlab.api import Api, ApiError, Manifest
+from meshlab.errors import LabError
 
 from stage.scenario import identity
 
@@ -21,6 +24,7 @@ NAMESPACE = "monitoring"
 GUESTS = "tenants"
 PATIENCE = 90.0
 RESTARTED = "meshlab/restarted"
+POD_ADDRESS = re.compile(r"\$\{pod-address:([a-z0-9-]+)\}")
 # Whose connections outlive a change: a scenario starts with a new pod of it.
 PROXY = ("Deployment", "prom-label-proxy")
 
@@ -81,6 +85,20 @@ def add(api: Api, objects: Iterable[Manifest]) -> None:
     """Create or replace objects; no pod is replaced, so that connections stay open. Raises ApiError."""
     for manifest in objects:
         replace(api, manifest)
+
+
+def with_addresses(api: Api, manifest: Manifest) -> Manifest:
+    """Put the address of a pod where the manifest says ``${pod-address:<Deployment>}``. Raises LabError without a pod."""
+
+    def address(found: re.Match[str]) -> str:
+        pods = listing(api, "v1", "Pod")
+        for pod in pods:
+            if pod["metadata"]["name"].startswith(f"{found[1]}-") and pod["status"].get("podIP"):
+                return str(pod["status"]["podIP"])
+        raise LabError(f"{found[1]} has no pod with an address.")
+
+    filled: Manifest = json.loads(POD_ADDRESS.sub(address, json.dumps(manifest)))
+    return filled
 
 
 def _fresh(manifest: Manifest, names: Collection[str]) -> Manifest:

@@ -51,7 +51,7 @@ def log(world: World, hop: Hop, judgement: Judgement) -> None:
     if hop.route.kind in ("no_sidecar", "ambient", "unknown"):
         return
     failed = _denied(judgement) or outcome.of_hop(hop).kind == outcome.FAILS
-    address = "10.9.1.4" if hop.step.service.headless else hop.step.service.cluster_ips[0]
+    address = next(iter([*(pod.ip for pod in hop.step.pods_dialled), *hop.step.service.cluster_ips]))
     line = {
         "response_code": 503 if failed else 200,
         "response_flags": "UC" if failed else "-",
@@ -152,7 +152,7 @@ def test_a_dump_from_another_configuration_is_inconclusive_wherever_the_hop_diff
     before, now = World().diagnose().path.hops[-1], full.path.hops[index]
     world.envoys = envoys.truthful(before)
     same_pods = (before.step.client.name, before.step.server.name) == (now.step.client.name, now.step.server.name)
-    if same_pods and before.step.service.cluster_ips == now.step.service.cluster_ips and not now.step.service.headless:
+    if same_pods and before.step.service.cluster_ips == now.step.service.cluster_ips and not now.step.pods_dialled:
         found = verdict(world)
         differs = _differs(before, now)
         assert (found.code == "QP901") is differs

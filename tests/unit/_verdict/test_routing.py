@@ -16,7 +16,29 @@ from variations import (
     virtual_service,
     without,
 )
-from world import PROMETHEUS_HOST, PROXY_HOST, istio
+from world import NS, PROMETHEUS_HOST, PROXY_HOST, World, istio, service
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
+
+POD = "http://10.9.1.4:9090"
+
+
+def upstream(url: str) -> Change:
+    return lambda world: world.proxy_args(
+        lambda args: [f"--upstream={url}" if word.startswith("--upstream=") else word for word in args]
+    )
+
+
+def headless_twin(port_name: str) -> Change:
+    """A headless Service of the same pods, as the Prometheus operator makes it."""
+
+    def change(world: World) -> None:
+        twin = service("prometheus-operated", 9090, port_name, "None")
+        twin["spec"]["selector"] = {"app.kubernetes.io/name": "prometheus"}
+        world.add(twin)
+
+    return change
+
 
 # name: what differs from the stack, expected status, expected code
 CASES: dict[str, tuple[Change, str, str]] = {
@@ -42,6 +64,63 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "appProtocol tcp over an http name": (lambda w: w.port("prometheus", appProtocol="tcp"), "healthy", ""),
     "unknown appProtocol over an http name": (lambda w: w.port("prometheus", appProtocol="a.example/x"), "healthy", ""),
     "a name that looks like TCP and is none": (lambda w: w.port("prometheus", name="tcpweb"), "healthy", ""),
+    "a pod's address": (upstream(POD), "broken", "QP101"),
+    "a pod's address, PERMISSIVE": (
+        both(upstream(POD), lambda w: w.peer_authentication("PERMISSIVE")),
+        "at_risk",
+        "QP101",
+    ),
+    "a pod's address, right Host": (both(upstream(POD), rewrite(PROMETHEUS_HOST)), "healthy", ""),
+    "a pod's address, rewritten to itself": (both(upstream(POD), rewrite("10.9.1.4:9090")), "broken", "QP101"),
+    "a pod's address, port undeclared": (
+        both(upstream(POD), lambda w: w.port("prometheus", name="web")),
+        "broken",
+        "QP109",
+    ),
+    "a pod's address, port declared TCP, right Host": (
+        both(upstream(POD), rewrite(PROMETHEUS_HOST), lambda w: w.port("prometheus", appProtocol="tcp")),
+        "broken",
+        "QP109",
+    ),
+    "a pod's address, port undeclared, REGISTRY_ONLY": (
+        both(
+            upstream(POD),
+            lambda w: w.port("prometheus", name="web"),
+            mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}),
+        ),
+        "broken",
+        "QP109",
+    ),
+    "a pod's address that a headless Service declares TCP": (
+        both(upstream(POD), headless_twin("tcp-web")),
+        "healthy",
+        "",
+    ),
+    "a pod's address that a headless Service leaves undeclared": (
+        both(upstream(POD), headless_twin("web")),
+        "healthy",
+        "",
+    ),
+    "a ClusterIP": (upstream("http://10.96.0.4:9090"), "broken", "QP101"),
+    "a ClusterIP, port undeclared": (
+        both(upstream("http://10.96.0.4:9090"), lambda w: w.port("prometheus", name="web")),
+        "healthy",
+        "",
+    ),
+    "a pod's name below a headless Service": (
+        both(upstream(f"http://prometheus-0.prometheus-operated.{NS}.svc:9090"), headless_twin("http-web")),
+        "broken",
+        "QP101",
+    ),
+    "a pod's name below a headless Service, rewritten to itself": (
+        both(
+            upstream(f"http://prometheus-0.prometheus-operated.{NS}.svc:9090"),
+            headless_twin("http-web"),
+            rewrite(f"prometheus-0.prometheus-operated.{NS}.svc"),
+        ),
+        "healthy",
+        "",
+    ),
     "REGISTRY_ONLY": (mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), "broken", "QP102"),
     "REGISTRY_ONLY, PERMISSIVE": (
         both(mesh(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), lambda w: w.peer_authentication("PERMISSIVE")),
@@ -133,3 +212,28 @@ def test_the_path_is_judged_as_istio_treats_it(name: str) -> None:
 def test_a_route_into_a_namespace_that_was_not_read_is_unknown() -> None:
     elsewhere = [{"route": [{"destination": {"host": "prometheus.elsewhere.svc.cluster.local"}}]}]
     expect(virtual_service(http=elsewhere), "inconclusive", "QP902")
+
+
+def test_no_protocol_cures_an_address_and_no_host_cures_one_that_nobody_has() -> None:
+    """A fix that would only turn one fault into the other is refused."""
+
+    def offered(*changes: Change) -> dict[str, str]:
+        world = World()
+        both(upstream(POD), *changes)(world)
+        return {
+            f"{remedy.strategy} {remedy.protocol}".strip(): "" if remedy.applicable else remedy.reason
+            for remedy in world.diagnose().remedies
+        }
+
+    by_host = offered()
+    assert (by_host["host_rewrite"], by_host["route_alias"]) == ("", "")
+    assert "QP109" in by_host["service_protocol auto"]
+    assert "QP109" in by_host["service_protocol tcp"]
+    assert all(offered(lambda world: world.port("prometheus", name="web")).values())
+
+
+def test_an_address_of_nobody_ends_in_a_sentence() -> None:
+    world = World()
+    upstream("http://10.9.1.77:9090")(world)
+    with pytest.raises(InputError, match="nor an address that a Service in namespace monitoring has or leads to"):
+        world.diagnose()

@@ -31,7 +31,8 @@ RULE = Rule(
 
 def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
-        if hop.route.kind == BLOCKED and not hop.route.default_chain:
+        by_host = hop.step.pod is None or hop.route.name
+        if hop.route.kind == BLOCKED and not hop.route.default_chain and by_host:
             sender = f"{hop.step.client.name} sends Host {hop.host!r} to {hop.step.service.name}:{hop.step.port.number}"
             summary = f"{sender}; its own sidecar knows no such service there and answers 502 (REGISTRY_ONLY)."
             yield finding(RULE, case, index, status, summary, (hop.route.why,))

@@ -30,7 +30,8 @@ RULE = Rule(
 
 def check(case: Case) -> Iterator[Finding]:
     for index, hop, status in case.troubled():
-        if hop.route.kind == PASSTHROUGH and hop.route.name != "allow_any" and not hop.route.default_chain:
+        unlisted = hop.route.kind == PASSTHROUGH and hop.route.name != "allow_any" and not hop.route.default_chain
+        if unlisted and hop.step.pod is None:
             summary = (
                 f"{hop.route.source} hides {hop.step.service.name} from {hop.step.client.name}, whose sidecar sends "
                 "plaintext."

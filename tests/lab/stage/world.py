@@ -88,7 +88,7 @@ def add(api: Api, objects: Iterable[Manifest]) -> None:
 
 
 def with_addresses(api: Api, manifest: Manifest) -> Manifest:
-    """Put the address of a pod where the manifest says ``${pod-address:<Deployment>}``. Raises LabError without a pod."""
+    """Put a pod's address where the manifest says ``${pod-address:<Deployment>}``. Raises LabError without a pod."""
 
     def address(found: re.Match[str]) -> str:
         pods = listing(api, "v1", "Pod")

@@ -7,6 +7,8 @@ Hosts play no part in it. The second carries the Host along and predicts each ho
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
     datasources,
     discovery,
@@ -44,6 +46,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 )
 
 MAX_HOPS = 6
+# Services whose pods are looked through for an address, so that the number of requests stays bounded.
+MAX_TRIED = 5
 END_OF_PATH = "none"
 _THIS_POD = ("localhost", "127.0.0.1", "::1")
 
@@ -92,13 +96,11 @@ def _step(
     endpoint = hostnames.endpoint(url)
     if endpoint is None:
         raise InputError(f"{sender} sends queries to {url!r}, which is no http or https URL.")
-    named = hostnames.service_name(endpoint.host, client.namespace, question.cluster_domain)
+    domain = question.cluster_domain
+    named = hostnames.service_name(endpoint.host, client.namespace, domain) or hostnames.pod_name(endpoint.host, domain)
     pod = None
-    if named is None and (found := hostnames.pod_name(endpoint.host, question.cluster_domain)):
-        named = found
-    elif named is None and (behind := _at_address(snapshot, client.namespace, endpoint)):
-        found, pod = behind
-        named = (found.namespace, found.name)
+    if named is None and (found := _at_address(snapshot, client.namespace, endpoint)) is not None:
+        named, pod = (found[0].namespace, found[0].name), found[1]
     if named is None:
         raise InputError(
             f"{sender} sends queries to {endpoint.host!r}, which is not the name of a Service in this cluster, nor an "
@@ -136,21 +138,28 @@ def _step(
 
 
 def _at_address(snapshot: Snapshot, namespace: str, endpoint: Endpoint) -> tuple[Service, Pod | None] | None:
-    """The Service that has an address and port, or that leads to the pod which has it. Raises NotReadError.
+    """The Service that has an address and port, or that leads to the pod which has it; None where the host is a name or
+    one of many Services would have to be tried. Raises NotReadError.
 
     Of several that lead to a pod, a headless one counts first: its listener takes the connection if it has one there.
     """
+    try:
+        ip_address(endpoint.host)
+    except ValueError:
+        return None
     need = Need("list", "Service", namespace)
     snapshot.require(need)
     on_port = snapshot.derived((need,), ServiceIndex).on_port(endpoint.port)
     for service in on_port:
         if endpoint.host in service.cluster_ips:
             return service, None
-    for service in sorted(on_port, key=lambda entry: (not _own_listener(entry, endpoint.port), entry.created)):
-        pods = discovery.pods_of(snapshot, namespace, dict(service.selector)) if service.selector else ()
+    leading = [service for service in on_port if service.selector]
+    leading.sort(key=lambda entry: (not _own_listener(entry, endpoint.port), entry.created))
+    for service in leading[:MAX_TRIED]:
+        pods = discovery.pods_of(snapshot, namespace, dict(service.selector))
         port = service.port(endpoint.port)
-        for pod in () if isinstance(pods, str) or port is None else pods:
-            if pod.ip == endpoint.host and objects.target_port(port, pod) == endpoint.port:
+        for pod in () if isinstance(pods, str) else pods:
+            if port and pod.ip == endpoint.host and objects.target_port(port, pod) == endpoint.port:
                 return service, pod
     return None
 

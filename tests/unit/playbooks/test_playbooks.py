@@ -108,7 +108,7 @@ def test_the_line_of_the_readme_diagnoses_without_a_cluster_and_without_kubernet
     done = ansible(collections_path, *arguments, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BROKEN QP101: prom-label-proxy sends Host" in done.stdout
-    assert "predicted: from the configuration; the sidecars' access logs say nothing" in done.stdout
+    assert "proved: shown by Envoy's own configuration and the sidecars' access logs" in done.stdout
     assert "host_rewrite" in done.stdout
     live = ansible(collections_path, arguments[0], "-e", "grafana_namespace=m", PYTHONPATH=str(tmp_path))
     assert "Failed to import the required Python library (kubernetes)" in live.stdout

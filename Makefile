@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
 .PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential
-.PHONY: policies faults bench format docs venv
+.PHONY: policies faults faults-lab bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -39,6 +39,7 @@ help:
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
+	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; ten minutes (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
 	@echo "make docs        Write the page of every rule anew from the rule's own file"
@@ -92,6 +93,9 @@ lab-trace: venv
 
 faults: venv
 	@$(PYTHON) tests/tools/faults.py --row "$(ROW)"
+
+faults-lab: lab-up
+	@$(PYTHON) tests/tools/faults.py --lab --row "$(ROW)"
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

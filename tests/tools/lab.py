@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import tool_environment
 import tree
 from steps import ROOT, TOOLS, AbsentError, call, environment
 
@@ -46,4 +47,5 @@ def access() -> dict[str, str]:
         K8S_AUTH_KUBECONFIG=str(kubeconfig),
         GRAFANA_TOKEN="meshops-lab-grafana-token",
         KUBECONFIG=str(kubeconfig),
+        MESHOPS_MITMDUMP=str(tool_environment.ensure(tool_environment.MITMPROXY) / "bin" / "mitmdump"),
     )

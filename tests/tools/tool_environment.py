@@ -17,20 +17,23 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = (ROOT / "requirements-dev.txt", ROOT / "constraints-dev.txt")
+# mitmproxy pins what it needs to versions that our own tools do not want.
+MITMPROXY = (ROOT / "tests" / "lab" / "faults" / "requirements.txt",)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "meshops-istio-remediation"
 MARKER = "complete"
 
 
-def environment_path() -> Path:
+def environment_path(requirements: Sequence[Path]) -> Path:
     """Return where the environment for these requirements and this interpreter belongs."""
     digest = hashlib.sha256()
     for part in (sys.version, platform.machine(), os.path.realpath(sys.executable)):
         digest.update(part.encode())
-    for file in REQUIREMENTS:
+    for file in requirements:
         digest.update(file.read_bytes())
     return CACHE / f"venv-{digest.hexdigest()[:12]}"
 
@@ -40,7 +43,7 @@ def is_complete(venv: Path) -> bool:
     return (venv / MARKER).is_file() and os.access(venv / "bin" / "python", os.X_OK)
 
 
-def make(venv: Path, lock: int) -> None:
+def make(venv: Path, requirements: Path, lock: int) -> None:
     """Build ``venv`` from nothing, under the lock whose file descriptor is ``lock``.
 
     :raises subprocess.CalledProcessError: venv or pip failed; what they said is on the terminal.
@@ -53,7 +56,7 @@ def make(venv: Path, lock: int) -> None:
     environ = {key: value for key, value in os.environ.items() if key not in unwanted}
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, env=environ, pass_fds=(lock,))
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(REQUIREMENTS[0])], check=True, env=environ, pass_fds=(lock,))
+    subprocess.run([*pip, "--requirement", str(requirements)], check=True, env=environ, pass_fds=(lock,))
     (venv / MARKER).touch()
     print(f"== Installing the Python tools: done in {time.monotonic() - started:.1f} s", flush=True)
 
@@ -70,24 +73,24 @@ def link(venv: Path) -> None:
     fresh.replace(target)
 
 
-def main() -> None:
-    """Make sure that the environment exists and that ``.venv`` leads to it."""
-    venv = environment_path()
+def ensure(requirements: Sequence[Path]) -> Path:
+    """Return a finished environment with what the first of the files requires; the others are what it refers to."""
+    venv = environment_path(requirements)
     if not is_complete(venv):
         CACHE.mkdir(parents=True, exist_ok=True)
         with (CACHE / f"{venv.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_complete(venv):
                 try:
-                    make(venv, lock.fileno())
+                    make(venv, requirements[0], lock.fileno())
                 except subprocess.CalledProcessError as failure:
                     sys.exit(
                         f"error: the Python tools could not be installed ({' '.join(failure.cmd[:4])} ended with "
                         f"{failure.returncode}; its words are above). Check the network and pip's index, then run "
                         "make again."
                     )
-    link(venv)
+    return venv
 
 
 if __name__ == "__main__":
-    main()
+    link(ensure(REQUIREMENTS))

@@ -111,7 +111,9 @@ class ApiServer:
     def writes(self) -> list[Request]:
         """Requests that changed something: no reads, no dry runs, no access reviews."""
         return [
-            request for request in self.requests if not (request.method == "GET" or _dry(request) or _asks(request))
+            request
+            for request in self.requests
+            if not (request.method == "GET" or is_dry(request) or is_review(request))
         ]
 
     def forbid(self, method: str, plural: str, namespace: str = "") -> None:
@@ -147,7 +149,7 @@ class ApiServer:
                 answer = fault(request)
                 if answer is not None:
                     return answer
-            if _asks(request):
+            if is_review(request):
                 body = request.body
                 return Answer(201, {**body, "status": self.authorizer.status(body["kind"], body["spec"])})
             found = _PATH.match(request.path)
@@ -213,7 +215,7 @@ class ApiServer:
                     name = {"uid": "UID", "resourceVersion": "ResourceVersion"}[field]
                     message = f"Precondition failed: {name} in precondition: {wanted}"
                     return Answer(409, status(409, "Conflict", message))
-            if not _dry(request):
+            if not is_dry(request):
                 del self.objects[key]
                 self.on_write("delete", current)
             return Answer(200, status(200, "", "") | {"status": "Success"})
@@ -229,20 +231,20 @@ class ApiServer:
         return self._store("patch", request, key, patched, 200)
 
     def _store(self, verb: str, request: Request, key: tuple[str, str, str], body: Object, code: int) -> Answer:
-        if not _dry(request):
+        if not is_dry(request):
             self.objects[key] = body
             self.on_write(verb, body)
         return Answer(code, body)
 
 
-def _dry(request: Request) -> bool:
+def is_dry(request: Request) -> bool:
     """Whether a write is not to be stored. A DELETE with a body is judged by its body alone, as the API server does."""
     if request.method == "DELETE" and request.body:
         return bool(request.body.get("dryRun") == ["All"])
     return request.query.get("dryRun") == "All"
 
 
-def _asks(request: Request) -> bool:
+def is_review(request: Request) -> bool:
     """Whether it is an access review: a POST that stores nothing."""
     return request.path.startswith(f"/apis/{authorizer.GROUP}/")
 

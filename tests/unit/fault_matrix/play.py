@@ -4,24 +4,25 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 from unittest import mock
 
 from ansible.module_utils.basic import AnsibleModule
-from fault_matrix.rows import Killed, Row, is_write
-from variations import destination_rule
-from world import NS, World
+from fault_matrix.killing import Killed, killing
+from fault_matrix.rows import WRITES, Row
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import lease, push, rollout
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import push, rollout
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import JOURNAL_LABEL, OPEN
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import retry
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
-from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, Request, _dry
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Request, is_dry, is_review
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+# By plural, namespace and name.
+Objects = dict[tuple[str, str, str], dict[str, Any]]
 
 # What a run itself keeps in the cluster, and what follows from the objects that it writes.
 OWN = ("configmaps", "leases")
@@ -58,36 +59,55 @@ def no_waiting() -> Iterator[None]:
         yield
 
 
+class Stage(Protocol):
+    """An API server on which a path is ill.
+
+    options: of the modules that are to act there. keeps_uids: whether an object that is brought about again keeps its.
+    """
+
+    options: dict[str, Any]
+    keeps_uids: bool
+
+    def objects(self) -> Objects:
+        """Whatever a run may write to, or leave behind."""
+
+    def restore(self, objects: Objects) -> None:
+        """Bring exactly these objects about again, and forget all requests."""
+
+    def requests(self) -> list[Request]:
+        """What was asked of the API server since then."""
+
+    def expire_locks(self) -> None:
+        """Whoever holds a Lease has not renewed it for too long."""
+
+    def striking(self, row: Row, index: int) -> AbstractContextManager[None]:
+        """Harm the call of this index, counted from here."""
+
+
 class Play:
     """A strategy on its stage, played again and again from the same beginning."""
 
-    def __init__(self, server: ApiServer, strategy: Strategy, state: str) -> None:
+    def __init__(self, stage: Stage, strategy: Strategy, state: str) -> None:
         """state: `applied` begins with an ill path, `reverted` with a cured one."""
-        self._server, self._strategy, self._state = server, strategy, state
-        server.objects.clear()
-        server.logs.clear()
-        world = World()
-        if strategy.mtls:
-            destination_rule({"mode": "DISABLE"})(world)
-        load(server, world)
-        self._uids = {obj["metadata"]["uid"] for obj in server.objects.values()}
+        self._stage, self._strategy, self._state = stage, strategy, state
+        self._warnings: list[str] = []
+        self._uids = {obj["metadata"]["uid"] for obj in stage.objects().values()}
         self.original = self._mesh()
         self.targets: set[str] = set()
+        self._beginning = stage.objects()
+        self._anew = state == "reverted" and not stage.keeps_uids
         if state == "reverted":
             self._learn(self._run("applied"))
-        self._beginning = copy.deepcopy(server.objects)
+        cured = stage.objects()
+        self._beginning = self._beginning if self._anew else cured
         self.before = self._mesh()
-        server.requests.clear()
-        result = self._run(state)
-        self._learn(result)
+        stage.restore(cured)
+        self._learn(self._run(state))
         self.after = self._mesh()
-        self.calls = len(server.requests)
-        self.writes = [
-            number for number, request in enumerate(server.requests) if is_write(request) and not _dry(request)
-        ]
-        locked = [number for number, request in enumerate(server.requests) if "/leases" in request.path]
+        self.calls = stage.requests()
+        self.writes = [number for number, call in enumerate(self.calls) if is_write(call) and not is_dry(call)]
         # All before is reading.
-        self.first_lock = locked[0]
+        self.first_lock = next(number for number, call in enumerate(self.calls) if "/leases" in call.path)
 
     def _learn(self, result: dict[str, Any]) -> None:
         if result.get("failed") or not result["changed"]:
@@ -96,23 +116,27 @@ class Play:
 
     def _run(self, state: str) -> dict[str, Any]:
         options = self._strategy.options if state == "applied" else {}
-        given = {"host": self._server.url, "api_key": "token", "grafana_namespace": NS, "state": state, **options}
-        self._warnings: list[str] = []
+        self._warnings.clear()
         # Ansible keeps them for the process, which is one run elsewhere, and may show them on the screen.
         with mock.patch.object(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text)):
-            return run_module(query_path_remediation, wait_timeout=1, **given)
+            return run_module(query_path_remediation, state=state, **self._stage.options, **options)
+
+    def struck(self, row: Row, first: int = 0) -> list[int]:
+        """The calls, from this one on, that a fault strikes."""
+        calls = enumerate(self.calls)
+        return [index for index, call in calls if index >= first and row.strikes(index, index, call.method, call.path)]
 
     def faults(self, row: Row, index: int) -> list[str]:
         """What is wrong after a run with this fault at this call; empty where all is well."""
-        server = self._server
-        server.objects = copy.deepcopy(self._beginning)
-        server.ahead = 0.0
-        server.requests.clear()
+        stage = self._stage
+        stage.restore(self._beginning)
+        if self._anew:
+            self._run("applied")
         result: dict[str, Any] | None = None
-        with row.fault(server, index), contextlib.suppress(Killed):
+        with killing(row, index) if row.kills else stage.striking(row, index), contextlib.suppress(Killed):
             result = self._run(self._state)
         if row.kills != (result is None):
-            return [] if index >= self.calls else ["the fault did not strike"]
+            return ["the fault did not strike"]
         wrong = list(self._beyond_the_plan())
         if result is not None:
             wrong += self._untrue(result)
@@ -121,12 +145,12 @@ class Play:
 
     def _mesh(self) -> str:
         """Everything but what is ours, without what counts writes and the uids of what came later."""
-        found = sorted(self._server.objects.items())
-        kept = copy.deepcopy([obj for key, obj in found if key[0] not in (*OWN, *DERIVED)])
+        found = sorted(self._stage.objects().items())
+        kept = [obj for key, obj in found if key[0] not in (*OWN, *DERIVED)]
         for obj in kept:
             obj.pop("status", None)
             metadata = obj["metadata"]
-            for field in ("resourceVersion", "generation", "managedFields"):
+            for field in ("resourceVersion", "generation", "managedFields", "creationTimestamp"):
                 metadata.pop(field, None)
             metadata["uid"] = metadata["uid"] if metadata["uid"] in self._uids else "new"
         return json.dumps(kept, sort_keys=True)
@@ -148,19 +172,20 @@ class Play:
 
     def _left_locked(self, result: dict[str, Any]) -> Iterator[str]:
         told = any("stays until it expires" in text for text in self._warnings)
-        if locks(self._server) and not told and not _unreachable(self._server, result):
+        if self._locks() and not told and not self._unreachable(result):
             yield "a Lease is left held"
 
     def _beyond_the_plan(self) -> Iterator[str]:
-        for request in self._server.writes():
-            place = _written(request)
-            if place[0] not in OWN and place not in {_place(target) for target in self.targets}:
-                yield f"write beyond the plan: {request.method} {request.path}"
+        places = {_place(target) for target in self.targets}
+        for request in self._stage.requests():
+            if is_write(request) and not is_dry(request):
+                place = _written(request)
+                if place[0] not in OWN and place not in places:
+                    yield f"write beyond the plan: {request.method} {request.path}"
 
     def _not_recovered(self) -> Iterator[str]:
         """When all is well again, whoever comes next can take back what was left, from another controller."""
-        server = self._server
-        server.ahead = lease.DURATION + 1
+        self._stage.expire_locks()
         stands = self._mesh()
         result = self._run("reverted")
         if result.get("failed"):
@@ -169,24 +194,28 @@ class Play:
             yield "false changed when taking back"
         if self._mesh() != self.original:
             yield "lost: what stood before does not stand again"
-        if locks(server):
+        if self._locks():
             yield "orphan: a Lease after taking back"
-        if any(record["data"]["state"] in OPEN for record in _journals(server)):
+        if any(record["data"]["state"] in OPEN for record in self._journals()):
             yield "orphan: an open journal after taking back"
 
+    def _locks(self) -> list[str]:
+        return [name for plural, _namespace, name in self._stage.objects() if plural == "leases"]
 
-def locks(server: ApiServer) -> list[str]:
-    return [name for plural, _namespace, name in server.objects if plural == "leases"]
+    def _journals(self) -> list[dict[str, Any]]:
+        found = self._stage.objects().values()
+        return [obj for obj in found if JOURNAL_LABEL in (obj["metadata"].get("labels") or {})]
+
+    def _unreachable(self, result: dict[str, Any]) -> bool:
+        """Whether the lock could be neither confirmed nor released: it expires then."""
+        requests = self._stage.requests()
+        released = any(request.method == "DELETE" and "/leases/" in request.path for request in requests)
+        return bool(result.get("failed")) and not released
 
 
-def _journals(server: ApiServer) -> list[dict[str, Any]]:
-    return [obj for obj in server.objects.values() if JOURNAL_LABEL in (obj["metadata"].get("labels") or {})]
-
-
-def _unreachable(server: ApiServer, result: dict[str, Any]) -> bool:
-    """Whether the lock could be neither confirmed nor released: it expires then."""
-    deletes = [request for request in server.requests if request.method == "DELETE" and "/leases/" in request.path]
-    return bool(result.get("failed")) and not deletes
+def is_write(request: Request) -> bool:
+    """Whether it is refused as a write is: dry runs are, access reviews are not."""
+    return request.method in WRITES and not is_review(request)
 
 
 def _written(request: Request) -> tuple[str, str]:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An addon of mitmproxy (https://docs.mitmproxy.org/stable/addons-overview) that harms the requests it is told to.
+
+It runs in mitmproxy's own Python and imports nothing of ours. What it does is data, sent to itself:
+
+    PUT /faults     harm requests so from now on, and count them from 0; {} harms none
+    DELETE /faults  harm none any more, and let go what is held
+    GET /faults     {"held": whether an answer is held, "requests": [[method, path with query, body], …]}
+
+The data has `strikes` (index of the first request that is harmed), `lasting`, `methods`, `spared` (a part of paths
+that are never harmed) and `does`: `answer` with `status`, `headers` and `body` in place of the server; or, once the
+server has answered, `reset` the connection, `truncate` the answer, or `hold` it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from mitmproxy import http
+
+HERE = "/faults"
+HARM = "harm"
+
+
+class Faults:
+    """The state of one proxy."""
+
+    def __init__(self) -> None:
+        self.plan: dict = {}
+        self.seen: list[list[str]] = []
+        self.held = False
+        self.released = asyncio.Event()
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Count a request, and answer it where the server is not to be asked."""
+        asked = flow.request
+        if asked.path == HERE:
+            flow.response = http.Response.make(200, self._told(asked), {"Content-Type": "application/json"})
+            return
+        number = len(self.seen)
+        self.seen.append([asked.method, asked.path, asked.get_text(strict=False) or ""])
+        if not self._strikes(number, asked):
+            return
+        flow.metadata[HARM] = self.plan["does"]
+        if self.plan["does"] == "answer":
+            headers = {"Content-Type": "application/json", **self.plan.get("headers", {})}
+            flow.response = http.Response.make(self.plan["status"], json.dumps(self.plan["body"]), headers)
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """Harm an answer on its way back."""
+        does = flow.metadata.get(HARM)
+        if does == "reset":
+            flow.kill()
+        elif does == "truncate":
+            content = flow.response.content
+            flow.response.content = content[: len(content) // 2]
+        elif does == "hold":
+            self.held = True
+            await self.released.wait()
+            self.held = False
+
+    def _strikes(self, number: int, asked: http.Request) -> bool:
+        plan = self.plan
+        if not plan or asked.method not in plan["methods"] or (plan["spared"] and plan["spared"] in asked.path):
+            return False
+        return number == plan["strikes"] or (plan["lasting"] and number > plan["strikes"])
+
+    def _told(self, asked: http.Request) -> str:
+        if asked.method == "PUT":
+            self.plan, self.seen = json.loads(asked.get_text()), []
+        elif asked.method == "DELETE":
+            self.plan = {}
+            self.released.set()
+            self.released = asyncio.Event()
+        return json.dumps({"held": self.held, "requests": self.seen})
+
+
+addons = [Faults()]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage of a play on the API server of the unit tests."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Iterator
+
+from fault_matrix.play import Objects, Strategy
+from fault_matrix.rows import ANSWER, RESET, Row
+from variations import destination_rule
+from world import NS, World
+
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import lease
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import (
+    Answer,
+    ApiServer,
+    Request,
+    status,
+)
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+
+class Simulated:
+    """See `play.Stage`. The path is ill in the way that the strategy cures."""
+
+    keeps_uids = True
+
+    def __init__(self, server: ApiServer, strategy: Strategy) -> None:
+        self._server = server
+        server.objects.clear()
+        server.logs.clear()
+        world = World()
+        if strategy.mtls:
+            destination_rule({"mode": "DISABLE"})(world)
+        load(server, world)
+        self.options = {"host": server.url, "api_key": "token", "grafana_namespace": NS, "wait_timeout": 1}
+
+    def objects(self) -> Objects:
+        return copy.deepcopy(self._server.objects)
+
+    def restore(self, objects: Objects) -> None:
+        self._server.objects = copy.deepcopy(objects)
+        self._server.ahead = 0.0
+        self._server.requests.clear()
+
+    def requests(self) -> list[Request]:
+        return list(self._server.requests)
+
+    def expire_locks(self) -> None:
+        self._server.ahead = lease.DURATION + 1
+
+    @contextlib.contextmanager
+    def striking(self, row: Row, index: int) -> Iterator[None]:
+        seen: list[Request] = []
+
+        def fault(request: Request) -> Answer | None:
+            seen.append(request)
+            strikes = row.strikes(index, len(seen) - 1, request.method, request.path)
+            return self._harmed(row, request) if strikes else None
+
+        self._server.faults.append(fault)
+        try:
+            yield
+        finally:
+            self._server.faults.remove(fault)
+
+    def _harmed(self, row: Row, request: Request) -> Answer:
+        if row.does == ANSWER:
+            headers = (("Retry-After", "0"),) if row.code == 429 else ()
+            return Answer(row.code, status(row.code, row.reason, row.message), headers)
+        faults, self._server.faults = self._server.faults, []
+        try:
+            answer = self._server.answer(request)
+        finally:
+            self._server.faults = faults
+            # Asked twice by us, and once by the run.
+            self._server.requests.pop()
+        if row.does == RESET:
+            return answer._replace(cut=1)
+        raw = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+        return answer._replace(body=raw[: len(raw) // 2])

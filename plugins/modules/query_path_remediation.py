@@ -317,6 +317,7 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
     access.require(rights.to_revert((entry.change for entry in record.entries), namespace))
     notes: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
     if module.check_mode:
         possible, left = run.rehearse_taking_back(client, record)
         restored = [str(change.target) for change in possible]
@@ -324,6 +325,7 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
     else:
         possible, done = run.take_back(client, record, params["wait_timeout"])
         restored, left, notes, changed = list(done.restored), list(done.left), done.notes, bool(done.written)
+        already = done.already
     backwards = [summary.backwards(change) for change in possible]
     result |= {"changed": changed, "changes": [summary.plain(change) for change in backwards]}
     result |= {"restored": restored, "left": left}
@@ -333,7 +335,7 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
         raise _module.FailError(f"Run {record.name} is not wholly taken back: {' '.join([*left, *notes])}", result)
     verb = "Would restore" if module.check_mode else "Restored"
     listed = ", ".join(restored) or "it stands as before already"
-    return {**result, "msg": f"{verb} what stood before run {record.name}: {listed}."}
+    return {**result, "msg": " ".join([f"{verb} what stood before run {record.name}: {listed}.", *already])}
 
 
 def main() -> None:

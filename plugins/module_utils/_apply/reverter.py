@@ -21,7 +21,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.j
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.lease import LostError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Entry
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import (
+    FIELD_MANAGER,
+    Client,
+    exists,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
     ConflictError,
     KubeError,
@@ -42,12 +46,14 @@ class Reverted(NamedTuple):
     restored  those of them that were seen to stand as before
     left      what could not be taken back, as sentences
     notes     what else went wrong: a journal that could not be written to its end
+    already   what somebody else had taken back before, and who that was, as sentences
     """
 
     written: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
 
 
 def rehearse(client: Client, journal: Journal) -> tuple[list[Change], list[str]]:
@@ -81,6 +87,7 @@ def revert(
     restored: list[str] = []
     left: list[str] = []
     notes: list[str] = []
+    already: list[str] = []
     effects = Effects(client, journal, timeout, with_duty(clock, keep))
     for index, entry in _written(journal):
         target = entry.change.target
@@ -88,7 +95,9 @@ def revert(
         try:
             found = _ours(client, entry)
             unknown = False
-            if found is not None:
+            if found is None:
+                already += _taken_back_by(client, entry)
+            else:
                 keep()
                 effects.about_to_write(index)
                 try:
@@ -105,12 +114,12 @@ def revert(
             in_doubt = unknown and not isinstance(error, ForeignError)
             left.append(f"It is unknown whether {target} was written: {error}" if in_doubt else str(error))
             if isinstance(error, LostError):
-                return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes))
+                return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes), tuple(already))
             continue
         _record(notes, journal, lambda index=index: journal.mark(index, record.REVERTED))
     ended = record.FAILED if left else record.REVERTED
     _record(notes, journal, lambda: journal.finish(ended, " ".join([note, *left]).strip()))
-    return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes))
+    return Reverted(tuple(written), tuple(restored), tuple(left), tuple(notes), tuple(already))
 
 
 def _written(journal: Journal) -> list[tuple[int, Entry]]:
@@ -142,6 +151,26 @@ def _ours(client: Client, entry: Entry) -> Object | None:
     if change.action == CREATE and entry.uid and objects.metadata(found).get("uid") != entry.uid:
         raise ForeignError(f"{target} was created anew by someone else, so it is left as it is.")
     return found
+
+
+def _taken_back_by(client: Client, entry: Entry) -> list[str]:
+    """Who took back what we had written, in a sentence; none where nothing tells."""
+    target = entry.change.target
+    if entry.state != record.APPLIED:
+        return []
+    try:
+        found = exists(client, target.kind, target.namespace, target.name)
+    except KubeError:
+        # A courtesy: what is to be undone is undone.
+        return []
+    writers = [objects.mapping(field) for field in objects.sequence(objects.metadata(found or {}).get("managedFields"))]
+    writers = [writer for writer in writers if not writer.get("subresource")]
+    last = max(writers, key=lambda writer: objects.text(writer.get("time")), default={})
+    who = objects.text(last.get("manager"))
+    if who in ("", FIELD_MANAGER):
+        return []
+    when = objects.text(last.get("time"))
+    return [f"Somebody had taken {target} back before: {who} was the last to write to it, at {when}."]
 
 
 def _undo(client: Client, change: Change, found: Object, dry: bool = False) -> None:

@@ -245,6 +245,23 @@ def test_a_run_that_was_killed_before_its_write_leaves_nothing_to_do(server: Api
     assert stored(server, record)["state"] == "reverted"
 
 
+def test_who_took_the_change_back_before_is_named(server: ApiServer, client: Client) -> None:
+    record = begin(client, service_change(server))
+    executor.execute(client, record, 30, Controller(server).clock())
+    service = server.stored("Service", NS, "prometheus")
+    del service["spec"]["ports"][0]["appProtocol"]
+    service["metadata"]["managedFields"] = [
+        {"manager": "argocd-controller", "time": "2026-01-01T00:00:02Z"},
+        {"manager": "meshops.istio_remediation", "time": "2026-01-01T00:00:01Z"},
+        {"manager": "status-writer", "time": "2026-01-01T00:00:03Z", "subresource": "status"},
+    ]
+    done = reverter.revert(client, record, 30, Controller(server).clock())
+    [sentence] = done.already
+    assert sentence.startswith("Somebody had taken Service/monitoring/prometheus back before: argocd-controller was ")
+    assert sentence.endswith(", at 2026-01-01T00:00:02Z.")
+    assert (done.written, done.left) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("meddle", "why"),
     [

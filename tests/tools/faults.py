@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the fault matrix: on a simulated API server, or with --lab on that of the lab behind a proxy that harms requests."""
+"""Run the fault matrix on a simulated API server, or with --lab on that of the lab, behind a proxy that harms."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ faults: venv
 	@$(PYTHON) tests/tools/faults.py --row "$(ROW)"
 
 faults-lab: lab-up
-	@$(PYTHON) tests/tools/faults.py --lab --row "$(ROW)"
+	@$(PYTHON) tests/tools/lab_program.py faults --row "$(ROW)"
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the fault matrix on a simulated API server, or with --lab on that of the lab, behind a proxy that harms."""
+"""Run the fault matrix with the checkout visible under the collection's own name."""
 
 from __future__ import annotations
 
@@ -7,25 +7,14 @@ import os
 import sys
 
 import tree
-from lab import access
-from steps import ROOT, TOOLS, AbsentError, call, environment
+from steps import ROOT, TOOLS, call, environment
 
 
 def main(arguments: list[str]) -> int:
-    """Pass the other arguments on; return the exit code.
-
-    :raises AbsentError: the lab is not up.
-    """
-    on_lab = "--lab" in arguments
-    package = "faults" if on_lab else "fault_matrix"
-    path = os.pathsep.join([str(tree.live()), str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "lab")])
-    env = {**(access() if on_lab else environment()), "PYTHONPATH": path}
-    rest = [argument for argument in arguments if argument != "--lab"]
-    return call([str(TOOLS / "python"), "-m", package, *rest], env=env)
+    """Pass the arguments on to ``python -m fault_matrix``; return its exit code."""
+    path = os.pathsep.join((str(tree.live()), str(ROOT / "tests" / "unit")))
+    return call([str(TOOLS / "python"), "-m", "fault_matrix", *arguments], env=environment(PYTHONPATH=path))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except AbsentError as absent:
-        sys.exit(f"error: {absent}")
+    sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,7 @@ def program(name: str, *arguments: str) -> int:
 
     :raises AbsentError: no lab is up.
     """
-    path = os.pathsep.join([str(ROOT / "tests" / "lab"), str(tree.live())])
+    path = os.pathsep.join([str(ROOT / "tests" / "lab"), str(ROOT / "tests" / "unit"), str(tree.live())])
     return call([str(TOOLS / "python"), "-m", name, *arguments], env={**access(), "PYTHONPATH": path})
 
 

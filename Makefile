@@ -40,6 +40,7 @@ help:
 	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
 	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; ten minutes (root)"
+	@echo "make example     Take the snapshot that ships in docs/examples anew from the mesh (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
 	@echo "make docs        Write the page of every rule anew from the rule's own file"
@@ -68,6 +69,9 @@ lab-status: venv
 
 lab-test: venv
 	@$(PYTHON) tests/tools/lab_test.py $(SCENARIOS)
+
+example: lab-up
+	@$(PYTHON) tests/tools/example.py
 
 truth-table: lab-up
 	@$(PYTHON) tests/tools/lab_program.py catalogue table

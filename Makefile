@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 export MESHOPS_LAB_STATE ?= /var/tmp/meshops-lab
 
 .PHONY: help demo test unit lint sanity lab-up lab-down lab-status lab-test lab-trace catalogue truth-table differential
-.PHONY: policies faults faults-lab bench format docs venv
+.PHONY: policies proofs faults faults-lab bench format docs venv
 
 help:
 	@echo "make demo        The main job, end to end, on a real mesh on this machine: diagnose, fix, prove (root)"
@@ -23,8 +23,7 @@ help:
 	@echo "make unit        Unit tests, of the lab's Go sources too: half a minute, no root"
 	@echo "make lint        yamllint, ansible-lint, ruff, mypy, documentation, changelog, architecture laws, Go"
 	@echo "make sanity      ansible-test sanity, without containers and without ignores"
-	@echo "make lab-test    The scenarios, by molecule, on the mesh, the catalogue of rules, the model against istiod, the"
-	@echo "                 lab's own tests; takes the mesh down again (root)"
+	@echo "make lab-test    The scenarios, by molecule, on the mesh, then the lab's own tests; takes it down again (root)"
 	@echo "                 SCENARIOS='a b' runs those; MESHOPS_LAB_KEEP=1 leaves the mesh running"
 	@echo "make catalogue   Every rule and its look-alikes on the mesh, against Grafana's answer; ten minutes (root)"
 	@echo "                 WORLDS='a b' judges those"
@@ -35,7 +34,8 @@ help:
 	@echo "make differential"
 	@echo "                 Is the model of Istio right? Random meshes, compared with what Envoy is given (root)"
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
-	@echo "make policies    Do AuthorizationPolicies do on TCP ports what is said before? POLICIES=200 of them; SEED=n (root)"
+	@echo "make policies    Do AuthorizationPolicies on HTTP and TCP ports do what we say? POLICIES=200 of them; SEED=n (root)"
+	@echo "make proofs      The three above, about half an hour: catalogue, differential, policies (root)"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
@@ -90,6 +90,9 @@ policies: lab-up
 
 catalogue: lab-up
 	@$(PYTHON) tests/tools/lab_program.py catalogue judge $(WORLDS)
+
+proofs: catalogue differential policies
+	@echo "== make proofs: rules, model and policies are as on the mesh"
 
 lab-trace: venv
 	@$(LAB) build

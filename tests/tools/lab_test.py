@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the mesh up, prove on it whatever needs a mesh, and take it down again whatever happened.
 
-First every molecule scenario, then what judges many meshes, at last the lab itself. Arguments name single scenarios;
-then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not killed to see
-what it leaves behind.
+First every molecule scenario, at last the lab itself; `make proofs` goes through many more meshes. Arguments name
+single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not
+killed to see what it leaves behind.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from functools import partial
 from types import FrameType
 
 import agent
-from lab import access, lab, program
+from lab import access, lab
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
-
-MESHES = "300"
 
 
 def kept() -> bool:
@@ -68,8 +66,6 @@ def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
     """Run the scenarios and, if everything is wanted, all the rest; return the titles of what failed."""
     steps = [(f"Scenario {name}", partial(scenario, name)) for name in chosen]
     if everything:
-        steps.append(("Catalogue: every rule and its look-alikes", partial(program, "catalogue", "judge")))
-        steps.append(("Differential: the model against istiod", partial(program, "differential", "--meshes", MESHES)))
         steps.append(("Lab: the node agent with real containers", agent_tests))
         if not kept():
             steps.append(("Lab: killed, it leaves no trace", trace))

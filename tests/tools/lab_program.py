@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a program of the lab on the running mesh: ``catalogue judge``, ``catalogue table`` or ``differential``."""
+"""Run a program of the lab on the running mesh: the Makefile has them all, such as ``catalogue judge``."""
 
 from __future__ import annotations
 

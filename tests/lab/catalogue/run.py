@@ -19,8 +19,7 @@ from stage import query, scenario, setting
 from catalogue import compare
 from catalogue.diagnosis import Result, diagnose
 
-# A line counts once the configuration has been with the sidecars for 3 s, and Envoy writes its log every second.
-SETTLED = 3.3
+# Envoy writes its log every second.
 FLUSHED = 1.4
 PATIENCE = 4.0
 
@@ -69,10 +68,11 @@ def establish(api: Api, places: Folders, name: str, anew: Collection[str] = ()) 
     anew: Deployments that get new pods, beside the proxy.
     """
     _reply, written = setting.bring_about(api, places, scenario.load(name), anew)
-    return ask_again(api, places, name, max(0.0, written + SETTLED - time.monotonic()))
+    setting.settle(written)
+    return ask_again(api, places, name)
 
 
-def ask_again(api: Api, places: Folders, name: str, patience: float) -> query.Reply:
+def ask_again(api: Api, places: Folders, name: str, patience: float = 0.0) -> query.Reply:
     """Wait, then ask until Grafana's answer is the world's, and let the logs be written. Raises LabError."""
     time.sleep(patience)
     reply = query.wait_for(api, places, scenario.read(name)["before"]["answer"], times=1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from meshlab.settings import Folders, folders
 from stage import crowd, query, scenario, setting, state, world
 
 SHOWN = 8
-SETTLED = 3.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def run_set(options: argparse.Namespace, api: Api, places: Folders) -> None:
     wanted = scenario.load(options.scenario) if options.scenario else scenario.plain()
     _reply, written = setting.bring_about(api, places, wanted)
-    # A line of the log counts once the configuration has been with the sidecars for 3 s; then one more is written.
-    time.sleep(max(0.0, written + SETTLED - time.monotonic()))
+    setting.settle(written)
     reply = query.wait_for(api, places, wanted.answer, times=1)
     print(f"Grafana answers {reply.status}: {reply.body.strip()[:200]}")
 

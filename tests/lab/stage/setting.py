@@ -13,6 +13,8 @@ from meshlab.settings import Folders
 from stage import query, world
 from stage.scenario import Scenario
 
+SETTLED = 3.3
+
 
 def bring_about(api: Api, places: Folders, wanted: Scenario, anew: Collection[str] = ()) -> tuple[query.Reply, float]:
     """Bring a scenario's world about. anew: Deployments that get new pods, beside the proxy.
@@ -30,3 +32,11 @@ def bring_about(api: Api, places: Folders, wanted: Scenario, anew: Collection[st
         world.wait_until_ready(api, wanted.unready)
         written = time.monotonic()
     return reply, written
+
+
+def settle(written: float) -> None:
+    """Wait until a line of the log tells about what was written then (of the monotonic clock).
+
+    A line counts once the configuration has been with the sidecars for 3 s.
+    """
+    time.sleep(max(0.0, written + SETTLED - time.monotonic()))

@@ -8,8 +8,9 @@ It runs in mitmproxy's own Python and imports nothing of ours. What it does is d
     GET /faults     {"held": whether an answer is held, "requests": [[method, path with query, body], …]}
 
 The data has `strikes` (index of the first request that is harmed), `lasting`, `methods`, `spared` (a part of paths
-that are never harmed) and `does`: `answer` with `status`, `headers` and `body` in place of the server; or, once the
-server has answered, `reset` the connection, `truncate` the answer, or `hold` it.
+that are never harmed), `writes` (whether to count what stores something and nothing else) and `does`: `answer` with
+`status`, `headers` and `body` in place of the server; or, once the server has answered, `reset` the connection,
+`truncate` the answer, or `hold` it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mitmproxy import http
 
 HERE = "/faults"
 HARM = "harm"
+REVIEWS = "/authorization.k8s.io/"
 
 
 class Faults:
@@ -38,9 +40,10 @@ class Faults:
         if asked.path == HERE:
             flow.response = http.Response.make(200, self._told(asked), {"Content-Type": "application/json"})
             return
-        number = len(self.seen)
         self.seen.append([asked.method, asked.path, asked.get_text(strict=False) or ""])
-        if not self._strikes(number, asked):
+        only_writes = self.plan.get("writes", False)
+        counted = [seen for seen in self.seen if _writes(*seen)] if only_writes else self.seen
+        if (only_writes and not _writes(*self.seen[-1])) or not self._strikes(len(counted) - 1, asked):
             return
         flow.metadata[HARM] = self.plan["does"]
         if self.plan["does"] == "answer":
@@ -74,6 +77,11 @@ class Faults:
             self.released.set()
             self.released = asyncio.Event()
         return json.dumps({"held": self.held, "requests": self.seen})
+
+
+def _writes(method: str, path: str, body: str) -> bool:
+    """Whether a request stores something: no read, no dry run, no access review."""
+    return method != "GET" and REVIEWS not in path and "dryRun" not in path and '"dryRun"' not in body
 
 
 addons = [Faults()]

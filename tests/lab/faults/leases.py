@@ -17,3 +17,8 @@ def expire(api: Api) -> None:
         then = datetime.now(timezone.utc) - timedelta(seconds=lease["spec"]["leaseDurationSeconds"] + 1)
         renewed = {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}
         api.request("PATCH", f"{LEASES}/{lease['metadata']['name']}", renewed, MERGE)
+
+
+def holders(api: Api) -> list[str]:
+    """Who holds a Lease in the namespace."""
+    return [lease["spec"]["holderIdentity"] for lease in api.get(LEASES)["items"]]

@@ -46,6 +46,10 @@ class Proxy:
         plan = {"does": does, "strikes": strikes, "methods": methods, "lasting": False, "spared": "", **more}
         self._tell("PUT", plan)
 
+    def hold_after_write(self, number: int) -> None:
+        """Let the write with this number be done, and hold the answer to it until `heal`."""
+        self.harm("hold", number, writes=True)
+
     def watch(self) -> None:
         """Harm nothing, and count from 0."""
         self._tell("PUT", {})

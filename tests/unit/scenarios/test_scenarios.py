@@ -69,6 +69,17 @@ ACTS = {
         ),
     },
     "crowd": {"type": "integer", "minimum": 1},
+    "drive": act("command", "says", command=TEXTS, says=TEXTS, applied={"const": True}),
+    "drift": act(
+        "variables",
+        "object",
+        "patch",
+        "says",
+        variables=FIX,
+        object={"type": "string"},
+        patch={"type": "array", "items": {"type": "object"}, "minItems": 1},
+        says=TEXTS,
+    ),
 }
 VERDICT = act(
     "status",

@@ -41,6 +41,7 @@ options:
   save_snapshot:
     description:
       - Path of a file to write everything into that the verdict rests on, with secrets masked.
+      - Lists EnvoyFilters too, up to two requests more, so that O(assume) can judge the file without a cluster.
       - It is written in check mode too, for it is part of the answer and changes nothing in the cluster.
     type: path
   assume:

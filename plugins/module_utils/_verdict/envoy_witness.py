@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.p
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.relay import HTTP_1_0
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer, Need, Snapshot
 
 # Routes that a sidecar takes; without a sidecar there is nothing to ask.
 _IN_ENVOY = (SERVICE, OTHER_SERVICE, PASSTHROUGH, BLOCKED, DYNAMIC_DNS, NO_CLUSTER)
@@ -95,12 +95,19 @@ def names(hop: Hop, domain: str) -> str:
 
 
 def hear(question: Question, snapshot: Snapshot, hop: Hop) -> EnvoySays:
-    """What Envoy says about a hop. Raises NotReadError."""
+    """What Envoy says about a hop. Raises NotReadError.
+
+    A side that does not answer is the last that is asked: the other alone proves nothing.
+    """
     domain = question.cluster_domain
     if not question.read_envoy:
         return EnvoySays(problem="Envoy was not asked (read_envoy)")
     wanted = needs(hop, domain)
-    answers = dict(zip(wanted, snapshot.require(*wanted), strict=True))
+    answers: dict[Need, Answer] = {}
+    for need in wanted:
+        (answers[need],) = snapshot.require(need)
+        if answers[need].problem:
+            break
     problems = [answer.problem for answer in answers.values() if answer.problem]
     dumps = {
         (need.namespace, need.name): envoy_plain.from_object(answer.objects[0], f"Pod {need.namespace}/{need.name}")

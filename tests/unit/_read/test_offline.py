@@ -152,7 +152,7 @@ def test_saved_config_dumps_are_heard(tmp_path: Path, layout: str) -> None:
 
 def test_a_config_dump_that_is_none_is_a_silent_witness(tmp_path: Path) -> None:
     for text, why in (("no JSON", "is no JSON"), ("[]", "is no JSON object")):
-        path = tmp_path / "config_dumps" / NS / f"{SERVER}.json"
+        path = tmp_path / "config_dumps" / NS / "prom-label-proxy-abc-1.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         found = ask(folder(tmp_path, World())).judgement.verdict

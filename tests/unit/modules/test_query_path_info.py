@@ -34,6 +34,19 @@ def test_the_headline_from_one_task(server: ApiServer) -> None:
     assert [request.path for request in server.requests if request.path.endswith("/exec")][1:] == []
 
 
+@pytest.mark.parametrize("option", [{}, {"read_secrets": True}, {"save_snapshot": "snapshot.json"}], ids=str)
+def test_the_limit_holds_where_exec_is_granted_but_fails(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    load(server)
+    for container in list(server.logs):
+        server.logs[container] = ""
+    result = info(server, **option)
+    assert any(request.path.endswith("/exec") for request in server.requests)
+    assert result["api"]["requests"] == len(server.requests) <= 25
+
+
 def test_nothing_is_listed_in_the_whole_cluster_but_what_applies_across_namespaces(server: ApiServer) -> None:
     load(server)
     info(server)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import CREATE, Change
-
-_LONGEST = 300
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import (
+    CREATE,
+    Change,
+    anchors,
+    as_text,
+)
 
 
 class Difference(NamedTuple):
@@ -23,7 +25,9 @@ class Difference(NamedTuple):
     theirs: Any
 
     def __str__(self) -> str:
-        return f"{self.field} was {_plain(self.before)}, we wrote {_plain(self.ours)}, now it is {_plain(self.theirs)}"
+        return (
+            f"{self.field} was {as_text(self.before)}, we wrote {as_text(self.ours)}, now it is {as_text(self.theirs)}"
+        )
 
 
 def differences(found: Object, change: Change) -> list[Difference]:
@@ -33,17 +37,11 @@ def differences(found: Object, change: Change) -> list[Difference]:
         return [] if state.contains(spec.theirs, spec.ours) else [spec]
     moved = [
         Difference(operation["path"], operation["value"], operation["value"], _value(found, operation["path"]))
-        for operation in _anchors(change)
+        for operation in anchors(change)
         if _value(found, operation["path"]) != operation["value"]
     ]
     # Where what a path rests on has moved, the path leads to something else.
     return moved or [difference for difference in _fields(found, change) if difference.theirs != difference.ours]
-
-
-def _anchors(change: Change) -> list[Object]:
-    """The tests that hold before and after the change: uid, and what pins the paths."""
-    tests = [operation for operation in change.patch if operation["op"] == "test"]
-    return [operation for operation in tests if operation in change.reverse]
 
 
 def _fields(found: Object, change: Change) -> Iterator[Difference]:
@@ -57,10 +55,3 @@ def _fields(found: Object, change: Change) -> Iterator[Difference]:
 def _value(found: Object, path: str) -> Any:
     value = state.value(found, path)
     return None if value is state.ABSENT else value
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "absent"
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

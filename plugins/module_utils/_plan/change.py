@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
@@ -14,6 +15,7 @@ PATCH, CREATE, DELETE = "patch", "create", "delete"
 PUSH, ROLLOUT = "push", "rollout"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "meshops.istio_remediation"
+_LONGEST_TEXT = 300
 
 
 class Target(NamedTuple):
@@ -101,3 +103,16 @@ def create(body: Object, why: str) -> Change:
     marked = {**body, "metadata": meta}
     made = target(objects.text(body.get("kind")), marked)
     return Change(CREATE, made, (), marked, (), {}, {"spec": body["spec"]}, why, PUSH)
+
+
+def anchors(change: Change) -> list[Operation]:
+    """The tests that hold before and after a change: uid, and what pins the paths."""
+    return [operation for operation in change.patch if operation["op"] == "test" and operation in change.reverse]
+
+
+def as_text(value: Any) -> str:
+    """A field's value in a sentence."""
+    if value is None:
+        return "absent"
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import fingerprint
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 
 AUTO = "auto"
@@ -50,11 +51,7 @@ def choose(remedies: Sequence[Remedy], wish: Wish, summary: str) -> Remedy:
     if wish.approved:
         same = [remedy for remedy in applicable if remedy.hash == wish.approved]
         if not same:
-            now = ", ".join(f"{name(remedy)} {remedy.hash}" for remedy in applicable)
-            raise RefusedError(
-                f"The plan is no longer the approved one ({wish.approved}; now {now}), so nothing was changed. "
-                "Look at the diagnosis again and approve its hash."
-            )
+            raise _drifted(applicable, wish.approved)
         applicable = same
     for remedy in applicable:
         if set(remedy.consent_needed) <= set(wish.accepted):
@@ -65,6 +62,16 @@ def choose(remedies: Sequence[Remedy], wish: Wish, summary: str) -> Remedy:
 def name(remedy: Remedy) -> str:
     """`service_protocol (tcp)`, `host_rewrite`."""
     return f"{remedy.strategy} ({remedy.protocol})" if remedy.protocol else remedy.strategy
+
+
+def _drifted(remedies: Sequence[Remedy], approved: str) -> RefusedError:
+    now = ", ".join(f"{name(remedy)} {remedy.hash}" for remedy in remedies)
+    found = [f"{name(remedy)}: {drift}. " for remedy in remedies if (drift := fingerprint.drift(remedy, approved))]
+    what = "".join(found) or "It was for another path or another fix, or that fix does not apply any more. "
+    return RefusedError(
+        f"The plan is no longer the approved one ({approved}; now {now}), so nothing was changed. {what}"
+        "Look at the diagnosis again and approve its hash."
+    )
 
 
 def _asked_for(remedy: Remedy, wish: Wish) -> bool:

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import predict
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import fingerprint, predict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import State
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.catalog import GUARDS
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.json_patch import PatchError
@@ -51,14 +48,15 @@ def _remedy(ill: Ill, path_id: str, state_of: StateOf, name: str, protocol: str,
     refusal, effects = (proposal.refusal, ()) if proposal.refusal else _guarded(ill, proposal, state_of)
     if refusal:
         return Remedy(name, protocol, False, refusal, (), (), "")
+    all_effects = (*proposal.effects, *effects)
     return Remedy(
         strategy=name,
         protocol=protocol,
         applicable=True,
         reason=f"{'; '.join(change.why for change in proposal.changes)}.",
-        effects=(*proposal.effects, *effects),
+        effects=all_effects,
         changes=proposal.changes,
-        hash=plan_hash(path_id, name, protocol, proposal.changes),
+        hash=fingerprint.plan_hash(path_id, name, protocol, proposal.changes, all_effects),
     )
 
 
@@ -77,19 +75,3 @@ def _guarded(ill: Ill, proposal: Proposal, state_of: StateOf) -> tuple[str, tupl
             if objection.effect is not None:
                 effects.append(objection.effect)
     return "", tuple(effects)
-
-
-def plan_hash(path_id: str, strategy: str, protocol: str, changes: tuple[Change, ...]) -> str:
-    """A name for exactly this plan on exactly these objects; versions that only count writes play no part."""
-    plain = [
-        [
-            change.action,
-            *change.target._replace(resource_version=""),
-            list(change.patch),
-            change.body,
-            list(change.reverse),
-        ]
-        for change in changes
-    ]
-    text = json.dumps([path_id, strategy, protocol, plain], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -70,7 +70,7 @@ class Remedy(NamedTuple):
     """strategy, protocol   what to ask query_path_remediation for; protocol is "" but for service_protocol
     applicable           the fix was tried on the snapshot: the finding is gone and no new one has come
     reason               why it is not applicable, or what it does
-    hash                 of path, changes and uids: the same plan on the same objects has the same hash
+    hash                 of path, changes, uids and effects: the same plan on the same objects has the same hash
     """
 
     strategy: str

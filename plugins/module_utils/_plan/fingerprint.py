@@ -25,7 +25,7 @@ _GATE, _PAIR = 16, 2
 
 
 class Part(NamedTuple):
-    """data: what the part consists of. now: a sentence's part that says how it is now. cause: not just a consequence."""
+    """data: what the part consists of. now: how it is now, in words. cause: it is not just a consequence of others."""
 
     data: Any
     now: str

@@ -64,7 +64,7 @@ def restarted(world: World) -> None:
             "service_protocol",
             "auto",
             restarted,
-            f"{PROXY}: spec.template.metadata.annotations[istio-remediation.meshops/restarted-for] has changed, now it ",
+            f"{PROXY}: spec.template.metadata.annotations[istio-remediation.meshops/restarted-for] has changed",
         ),
         ("host_rewrite", "", more_arguments, f"{PROXY}: spec.template.spec.containers[prom-label-proxy].args has"),
     ],

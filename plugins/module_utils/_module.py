@@ -92,6 +92,14 @@ PATH_OPTIONS: Spec = {
     "log_seconds": {"type": "int", "default": 600},
 }
 
+_TENANTS = ("tenant_label", "tenant", "other_tenant")
+# What is asked to prove a path.
+PROOF_OPTIONS: Spec = {
+    "query": {"type": "str", "default": "up"},
+    "requests": {"type": "int", "default": 8},
+    **{name: {"type": "str"} for name in _TENANTS},
+}
+
 # Where a kubeconfig that is given as a dictionary holds secrets.
 _KUBECONFIG_SECRETS = frozenset(
     {"token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret"}
@@ -198,6 +206,11 @@ def question(params: Params) -> Question:
         log_seconds=params["log_seconds"],
         keep=bool(params.get("save_snapshot")),
     )
+
+
+def proof_options(params: Params) -> tuple[str, int, dict[str, str]]:
+    """What is asked to prove a path: the query, how many at once, and what the user says about tenants, by option."""
+    return params["query"], params["requests"], {name: params[name] for name in _TENANTS if params[name]}
 
 
 def grafana_by_url(params: Params) -> Grafana | None:

@@ -20,29 +20,6 @@ description:
   - Changes nothing in the cluster. It creates no object; the queries themselves and the port-forward to Grafana are all
     that it causes.
 options:
-  query:
-    description:
-      - Metric to ask for, with matchers at most. It must have series for the data source's tenant.
-    type: str
-    default: up
-  requests:
-    description:
-      - How many queries are sent at once in the first of up to four rounds, between 1 and 100. Every round sends more
-        than the one before.
-    type: int
-    default: 8
-  tenant_label:
-    description:
-      - Label by which the proxy keeps tenants apart. By default as the proxy's own arguments say.
-    type: str
-  tenant:
-    description:
-      - Value of the label for this data source. By default as its custom query parameters say.
-    type: str
-  other_tenant:
-    description:
-      - Value of the label that must not be readable. By default any other than O(tenant).
-    type: str
   allow_inconclusive:
     description:
       - Whether to succeed where the result is V(inconclusive).
@@ -51,6 +28,7 @@ options:
 extends_documentation_fragment:
   - meshops.istio_remediation.auth
   - meshops.istio_remediation.cluster
+  - meshops.istio_remediation.proof
   - meshops.istio_remediation.query_path
   - meshops.istio_remediation.attributes
   - meshops.istio_remediation.attributes.info_module
@@ -169,15 +147,10 @@ if TYPE_CHECKING:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.observation import Reply
 
 OPTIONS: _module.Spec = {
-    "query": {"type": "str", "default": "up"},
-    "requests": {"type": "int", "default": 8},
-    "tenant_label": {"type": "str"},
-    "tenant": {"type": "str"},
-    "other_tenant": {"type": "str"},
+    **_module.PROOF_OPTIONS,
     "allow_inconclusive": {"type": "bool", "default": False},
     "expect_cluster_uid": {"type": "str"},
 }
-TENANTS = ("tenant_label", "tenant", "other_tenant")
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -194,8 +167,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     access.require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     path, settled = _module.walk(client, params)
-    tenants = {name: params[name] for name in TENANTS if params[name]}
-    wanted = probe.options(path, f"n{secrets.token_hex(8)}", params["query"], params["requests"], tenants)
+    wanted = probe.options(path, f"n{secrets.token_hex(8)}", *_module.proof_options(params))
     wanted = wanted._replace(settled=settled)
     seen = probe.observe(
         client,

@@ -29,36 +29,10 @@ options:
     type: str
     choices: [applied, reverted]
     default: applied
-  strategy:
+  rehearse:
     description:
-      - Which fix to take. V(auto) takes the least harmful one that works and for which no consent is missing.
-      - V(host_rewrite) lets the proxy send the upstream's own name as Host.
-      - V(route_alias) adds a VirtualService that accepts the foreign Host from that proxy alone.
-      - V(service_protocol) declares the protocol of the upstream's port so that the Host plays no part.
-      - V(destination_rule) corrects a DestinationRule that keeps clients from mTLS.
-    type: str
-    choices: [auto, host_rewrite, route_alias, service_protocol, destination_rule]
-    default: auto
-  protocol:
-    description: What O(strategy=service_protocol) declares. V(auto) is a value that Istio does not know, so that the
-      protocol is detected; V(tcp) takes HTTP away from all clients of the port.
-    type: str
-    choices: [auto, tcp]
-    default: auto
-  accept_effects:
-    description:
-      - Effects that are consented to, by the tokens that C(consent_needed) of a remedy lists.
-    type: list
-    elements: str
-    default: []
-  plan_hash:
-    description:
-      - Hash of the plan that was looked at and approved. The fix is refused if the plan is another one now.
-    type: str
-  annotate:
-    description:
-      - Whether O(strategy=service_protocol) with O(protocol=tcp) also writes the annotation
-        C(networking.istio.io/service-protocol), which Istio does not read, for tools that look for it.
+      - Only try the fix on a copy of the proxy, which is set up, asked as the probe asks, and removed again. What the
+        path consists of is not written to. Not every fix can be tried so; the refusal says why.
     type: bool
     default: false
   run:
@@ -74,6 +48,8 @@ extends_documentation_fragment:
   - meshops.istio_remediation.query_path
   - meshops.istio_remediation.cluster
   - meshops.istio_remediation.journal
+  - meshops.istio_remediation.plan
+  - meshops.istio_remediation.proof
   - meshops.istio_remediation.attributes
   - meshops.istio_remediation.attributes.action_group
 attributes:
@@ -187,6 +163,20 @@ left:
   returned: with O(state=reverted), or when a change failed
   type: list
   elements: str
+result:
+  description: What the rehearsal proved; RV(checks) says why, as with M(meshops.istio_remediation.query_path_probe).
+  returned: with O(rehearse=true)
+  type: str
+checks:
+  description: Each promise that was tested on the copy.
+  returned: with O(rehearse=true)
+  type: list
+  elements: dict
+shadow:
+  description: What the copy is made of, as C(Kind/namespace/name); its Deployment comes first.
+  returned: with O(rehearse=true)
+  type: list
+  elements: str
 cluster_uid:
   description: Uid of the namespace C(kube-system), for O(expect_cluster_uid); empty where it may not be read.
   returned: success
@@ -210,12 +200,14 @@ if TYPE_CHECKING:
 STRATEGIES = ["auto", "host_rewrite", "route_alias", "service_protocol", "destination_rule"]
 
 OPTIONS: _module.Spec = {
+    **_module.PROOF_OPTIONS,
     "state": {"type": "str", "choices": ["applied", "reverted"], "default": "applied"},
     "strategy": {"type": "str", "choices": STRATEGIES, "default": "auto"},
     "protocol": {"type": "str", "choices": ["auto", "tcp"], "default": "auto"},
     "accept_effects": {"type": "list", "elements": "str", "default": []},
     "plan_hash": {"type": "str"},
     "annotate": {"type": "bool", "default": False},
+    "rehearse": {"type": "bool", "default": False},
     "journal_namespace": {"type": "str"},
     "run": {"type": "str"},
     "wait_timeout": {"type": "int", "default": 120},
@@ -225,8 +217,9 @@ OPTIONS: _module.Spec = {
 
 def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Cure or take back; the sentence of a refusal goes through FailError."""
-    if module.params["run"] and module.params["state"] != "reverted":
-        raise _module.FailError("run names what to take back; it needs state: reverted.", {})
+    for option, state in (("run", "reverted"), ("rehearse", "applied")):
+        if module.params[option] and module.params["state"] != state:
+            raise _module.FailError(f"{option} is for state: {state} only.", {})
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
 
     do = _apply if module.params["state"] == "applied" else _revert
@@ -235,7 +228,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
 
 def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, Any]:
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _rehearsal, _result
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
         executor,
         journal,
@@ -253,6 +246,9 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     access.require(to_diagnose(_module.question(params)))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
+    if not module.check_mode and _rehearsal.sweep(client, access, diagnosis, namespace):
+        # What was left, such as a route, may have had a part in it.
+        diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
     result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}
@@ -268,17 +264,24 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
         if refused.remedy:
             result |= {"strategy": refused.remedy.strategy, "protocol": refused.remedy.protocol}
         raise _module.FailError(str(refused), {**result, "consent_needed": list(refused.missing)}) from refused
-    access.require(rights.to_apply(remedy.changes, namespace))
+    if not params["rehearse"]:
+        access.require(rights.to_apply(remedy.changes, namespace))
     result |= {
         "strategy": remedy.strategy,
         "protocol": remedy.protocol,
         "plan_hash": remedy.hash,
         "effects": _result.remedy_to_dict(remedy)["effects"],
         "changes": [summary.plain(change) for change in remedy.changes],
-        "changed": True,
     }
     if module._diff:
         result["diff"] = [summary.diff(change) for change in remedy.changes]
+    if params["rehearse"]:
+        trial = _rehearsal.Trial(namespace, params["wait_timeout"], *_module.proof_options(params))
+        tried = _rehearsal.rehearse(client, access, diagnosis, remedy, trial, module.check_mode)
+        if tried.failed:
+            raise _module.FailError(tried.msg, {**result, **tried.result})
+        return {**result, **tried.result, "msg": tried.msg}
+    result["changed"] = True
     plan = (remedy.strategy, remedy.protocol, remedy.hash)
     sidecars = " ".join(push.sidecars(diagnosis.path))
     facts = journal.Facts(diagnosis.question.path_id, str(diagnosis.path.grafana), *plan, sidecars)

@@ -78,6 +78,9 @@ def attempts_for(right: Right) -> Iterator[Attempt]:
     elif right.granted_by == "remediator.yaml":
         if right.resource in STRATEGIES:
             yield Attempt("remediator", query_path_remediation, {"strategy": STRATEGIES[right.resource]})
+    elif right.granted_by == "rehearsal.yaml":
+        strategy = STRATEGIES.get(right.resource, "host_rewrite")
+        yield Attempt("remediator", query_path_remediation, {"strategy": strategy, "rehearse": True})
     elif right.resource not in ELSEWHERE:
         kind = {"grafana_kind": KINDS[right.resource]} if right.resource in KINDS else {}
         yield Attempt("remediator", query_path_remediation, {"strategy": "host_rewrite", **kind})

@@ -31,11 +31,12 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "_verdict": SHARED | {"_model", "_proxies"},
     "_plan": SHARED | {"_model", "_proxies", "_verdict"},
     "_journal": SHARED | {"_kube", "_model", "_plan.change"},
-    "_apply": SHARED | {"_kube", "_model", "_plan.change", "_journal"},
+    "_apply": SHARED | {"_kube", "_model", "_plan.change", "_plan.shadow", "_journal"},
     "_prove.observation": SHARED | {"_model"},
     "_prove.judge": SHARED | {"_model", "_prove.observation"},
     "_prove.probe": SHARED | {"_kube", "_model", "_prove.observation"},
     "_diagnose": SHARED | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan"},
+    "_rehearsal": SHARED | {"_kube", "_model", "_plan", "_apply", "_prove", "_diagnose", "_verdict"},
     "_result": SHARED | {"_model", "_proxies", "_verdict", "_plan", "_diagnose"},
     "_module": SHARED
     | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan", "_apply", "_prove", "_diagnose", "_result"},

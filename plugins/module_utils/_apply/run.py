@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import (
     executor,
@@ -11,14 +12,22 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply i
     lease,
     reverter,
     rights,
+    shadow,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import (
+    REAL_CLOCK,
+    Clock,
+    with_duty,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Facts, Journal
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.reverter import Reverted
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ForbiddenError, KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 
 
@@ -74,6 +83,43 @@ def clear(client: Client, access: Access, namespace: str, path_id: str, check_mo
         return
     access.require(rights.to_lock(namespace))
     lease.take(client, namespace, path_id).release()
+
+
+@contextmanager
+def beside(
+    client: Client, namespace: str, path_id: str, bodies: Sequence[Object], timeout: float
+) -> Iterator[tuple[list[Pod], Clock]]:
+    """The ready pods of a shadow while the block runs, and a clock on which waiting keeps the path ours.
+
+    namespace: of the Lease. bodies: the shadow's Deployment, and what it owns. Raises HeldError and what
+    `shadow.standing` raises.
+    """
+    with lease.held(client, namespace, path_id) as ours:
+        clock = with_duty(REAL_CLOCK, ours.keep)
+        shadow.dry_run(client, bodies)
+        with shadow.standing(client, bodies[0], bodies[1:], timeout, clock) as pods:
+            yield pods, clock
+
+
+def sweep(client: Client, access: Access, namespace: str, path_id: str, name: str, places: Iterable[str]) -> bool:
+    """Remove what rehearsals left that were killed; whether there was any. Raises HeldError where one is under way.
+
+    namespace: of the Lease. places: namespaces in which a shadow of this name may stand.
+    """
+    found = [place for place in dict.fromkeys(places) if _stands(client, place, name)]
+    for place in found:
+        access.require([*rights.to_lock(namespace), *rights.to_remove_shadow(place)])
+        with lease.held(client, namespace, path_id) as ours:
+            shadow.remove(client, place, name, with_duty(REAL_CLOCK, ours.keep))
+    return bool(found)
+
+
+def _stands(client: Client, namespace: str, name: str) -> bool:
+    try:
+        return exists(client, "Deployment", namespace, name) is not None
+    except ForbiddenError:
+        # Whoever may not see it has not put it there.
+        return False
 
 
 def _rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:

@@ -33,13 +33,23 @@ class Grafana:
     """One Grafana. `where` names it in messages."""
 
     def __init__(
-        self, dial: Callable[[], AbstractContextManager[HTTPConnection]], where: str, token: str = "", prefix: str = ""
+        self,
+        dial: Callable[[], AbstractContextManager[HTTPConnection]],
+        where: str,
+        token: str = "",
+        prefix: str = "",
+        host: str = "",
     ) -> None:
-        """dial: opens a new connection. token: "" for anonymous access. prefix: what comes before /api."""
+        """dial: opens a new connection. token: "" for anonymous access. prefix: what comes before /api.
+
+        host: the Host to send; "" for that of the connection.
+        """
         self._dial, self.where, self._prefix = dial, where, prefix
         self._headers = {"Accept": "application/json", "User-Agent": "meshops.istio_remediation"}
         if token:
             self._headers["Authorization"] = f"Bearer {token.strip()}"
+        if host:
+            self._headers["Host"] = host
 
     def get(self, path: str, limit: int = BODY_LIMIT, ready: Callable[[], None] = lambda: None) -> Reply:
         """GET a path of the API, whatever status comes back. Raises KubeError where no answer came.
@@ -89,13 +99,23 @@ def by_port_forward(
     client: Client, namespace: str, pod: str, port: int = DEFAULT_PORT, token: str = "", timeout: float = TIMEOUT
 ) -> Grafana:
     """Grafana in one pod, through the API server's port-forward."""
+    return Grafana(_forward(client, namespace, pod, port, timeout), f"Grafana in Pod {namespace}/{pod}", token)
 
+
+def proxy_by_port_forward(client: Client, namespace: str, pod: str, port: int, host: str) -> Grafana:
+    """What answers Grafana's queries in one pod, asked as Grafana asks it. host: the Host that it gets from there."""
+    return Grafana(_forward(client, namespace, pod, port, TIMEOUT), f"Pod {namespace}/{pod}", host=host)
+
+
+def _forward(
+    client: Client, namespace: str, pod: str, port: int, timeout: float
+) -> Callable[[], AbstractContextManager[HTTPConnection]]:
     def dial() -> AbstractContextManager[HTTPConnection]:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
 
         return streams.port_forward(client, namespace, pod, port, timeout)
 
-    return Grafana(dial, f"Grafana in Pod {namespace}/{pod}", token)
+    return dial
 
 
 def container_port(pod: Mapping[str, Any]) -> int:

@@ -121,16 +121,18 @@ def observe(
     wanted: Options,
     enough: Callable[[Observation], bool],
     sleep: Callable[[float], None] = time.sleep,
+    base: str | None = None,
 ) -> Observation:
     """Ask in rounds until `enough` says so or no round is left, and return all that was seen.
 
-    grafanas: each of Grafana's replicas, or one for its URL. Raises InputError, and KubeError where asking itself is
-    refused.
+    grafanas: each of Grafana's replicas, or one for its URL. base: what comes before Prometheus' /api in the paths of
+    the queries, where it is not Grafana that is asked. Raises InputError, and KubeError where asking itself is refused.
     """
-    uid = datasource_uid(path, grafanas[0])
-    own_path, foreign_path = _query_paths(path, uid, wanted)
+    if base is None:
+        base = f"/api/datasources/proxy/uid/{quote(datasource_uid(path, grafanas[0]), safe='')}"
+    own_path, foreign_path = _query_paths(path, base, wanted)
     # Another nonce: what these queries leave in the logs is not judged.
-    ahead_path = _query_paths(path, uid, wanted._replace(nonce=f"ahead{wanted.nonce[::-1]}"))[0]
+    ahead_path = _query_paths(path, base, wanted._replace(nonce=f"ahead{wanted.nonce[::-1]}"))[0]
     _burst(grafanas, ahead_path, AHEAD_QUERIES)
     # Begin with the next second of the API server's clock, so that no line from before counts as the probe's.
     started = client.server_time().replace(microsecond=0) + timedelta(seconds=CLOCK_SECONDS)
@@ -175,8 +177,8 @@ def promql(query: str, *matchers: str) -> str:
     return f"topk({SERIES},{name}{{{inside}}})"
 
 
-def _query_paths(path: Path, uid: str, wanted: Options) -> tuple[str, str]:
-    """Paths in Grafana's API for the own query and for the one after other tenants' series ("" without tenants)."""
+def _query_paths(path: Path, base: str, wanted: Options) -> tuple[str, str]:
+    """Paths for the own query and for the one after other tenants' series ("" without tenants)."""
     marker = f'meshops_probe!="{wanted.nonce}"'
     label, tenant = wanted.tenant_label, wanted.tenant
     parameters = [(key, value) for key, value in parse_qsl(path.datasource.query_parameters) if key != label]
@@ -185,7 +187,7 @@ def _query_paths(path: Path, uid: str, wanted: Options) -> tuple[str, str]:
 
     def api_path(expression: str) -> str:
         query = urlencode([("query", expression), *parameters])
-        return f"/api/datasources/proxy/uid/{quote(uid, safe='')}/api/v1/query?{query}"
+        return f"{base}/api/v1/query?{query}"
 
     foreign = ""
     if label and tenant:

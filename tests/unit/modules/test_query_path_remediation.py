@@ -150,9 +150,10 @@ def test_an_approved_plan_is_carried_out_and_another_one_is_not(server: ApiServe
     assert remediate(server, plan_hash=approved)["strategy"] == "route_alias"
 
 
-def test_run_belongs_to_reverting(server: ApiServer) -> None:
+def test_run_belongs_to_reverting_and_rehearse_to_applying(server: ApiServer) -> None:
     load(server)
-    assert remediate(server, run="x")["msg"] == "run names what to take back; it needs state: reverted."
+    assert remediate(server, run="x")["msg"] == "run is for state: reverted only."
+    assert remediate(server, rehearse=True, state="reverted")["msg"] == "rehearse is for state: applied only."
 
 
 def test_a_named_run_that_is_not_there(server: ApiServer) -> None:

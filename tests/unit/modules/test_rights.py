@@ -32,6 +32,9 @@ VERSIONS = {"Service": "v1", "VirtualService": "networking.istio.io/v1", "Destin
 # What each strategy writes: plugins/module_utils/_plan/strategies.
 PATCHED, CREATED = ("Service", "DestinationRule", *KINDS), ("VirtualService", "DestinationRule")
 
+# What a rehearsal sets up: plugins/module_utils/_plan/shadow.py.
+SHADOW = ("Deployment", "AuthorizationPolicy", "VirtualService")
+
 
 def example(kind: str) -> dict[str, Any]:
     metadata = {"namespace": NS, "name": "prometheus", "uid": "1"}
@@ -59,7 +62,8 @@ def needed() -> list[Right]:
     reading = [right for question in questions for right in read_rights.to_diagnose(question)]
     probing = read_rights.to_probe(questions[0], by_port_forward=True)
     writing = [*apply_rights.to_apply(changes(), NS), *apply_rights.to_revert(changes(), NS)]
-    return [*reading, *probing, *writing, cluster.TO_IDENTIFY, *ELSEWHERE]
+    rehearsing = apply_rights.to_rehearse([{**example(kind), "kind": kind} for kind in SHADOW], NS)
+    return [*reading, *probing, *writing, *rehearsing, cluster.TO_IDENTIFY, *ELSEWHERE]
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in rbac.FILES.glob("*.yaml")))

@@ -34,12 +34,17 @@ def tasks(role: str) -> Iterator[dict[str, Any]]:
 
 @cache
 def module_options(module: str) -> dict[str, Any]:
-    """The options that a module documents, with those of the query path."""
+    """The options that a module documents, with those of the fragments that its options stand in."""
     text = (MODULES / f"{module}.py").read_text(encoding="utf-8")
     [own] = re.findall(r'^DOCUMENTATION = r"""\n(.*?)^"""', text, re.DOTALL | re.MULTILINE)
-    fragment = (ROOT / "plugins" / "doc_fragments" / "query_path.py").read_text(encoding="utf-8")
-    [shared] = re.findall(r'DOCUMENTATION = r"""\n(.*?)^"""', fragment, re.DOTALL | re.MULTILINE)
-    return {**yaml.safe_load(shared)["options"], **(yaml.safe_load(own).get("options") or {})}
+    documented = yaml.safe_load(own)
+    named = {name.rpartition(".")[2] for name in documented["extends_documentation_fragment"]}
+    found: dict[str, Any] = {}
+    for fragment in named & {"query_path", "plan", "proof"}:
+        text = (ROOT / "plugins" / "doc_fragments" / f"{fragment}.py").read_text(encoding="utf-8")
+        [shared] = re.findall(r'DOCUMENTATION = r"""\n(.*?)^"""', text, re.DOTALL | re.MULTILINE)
+        found |= yaml.safe_load(shared)["options"]
+    return {**found, **(documented.get("options") or {})}
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -83,7 +88,7 @@ def test_named_door_is_remediate_with_the_strategy_fixed(role: str) -> None:
     passed = task["vars"]
     assert passed.pop("remediate_strategy") == role
     assert passed == {f"remediate_{name.removeprefix(f'{role}_')}": f"{{{{ {name} }}}}" for name in options(role)}
-    left_out = {f"remediate_{name}" for name in ("strategy", "protocol", "annotate", "retries")}
+    left_out = {f"remediate_{name}" for name in ("strategy", "protocol", "annotate", "rehearse", "retries")}
     assert set(options("remediate")) - set(passed) <= left_out
 
 

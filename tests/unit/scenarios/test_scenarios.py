@@ -56,6 +56,7 @@ ACTS = {
     ),
     "undo": act("variables", "says", variables=FIX, says=TEXTS),
     "runbook": act("says", "after", says=TEXTS, after=AFTER),
+    "rehearsal": act("proved", "refused", proved=TEXTS, refused=act("remedy", "says", **FIX["properties"], says=TEXTS)),
     "inputs": {
         "type": "array",
         "items": act(

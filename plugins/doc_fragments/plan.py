@@ -42,4 +42,37 @@ options:
         C(networking.istio.io/service-protocol), which Istio does not read, for tools that look for it.
     type: bool
     default: false
+  state:
+    description:
+      - Whether to cure the path or to take back what the newest run changed.
+    type: str
+    choices: [applied, reverted]
+    default: applied
+  rehearse:
+    description:
+      - Only try the fix on a copy of the proxy, which is set up, asked as the probe asks, and removed again. What the
+        path consists of is not written to. Not every fix can be tried so; the refusal says why.
+    type: bool
+    default: false
+  force_live:
+    description:
+      - Whether to change an object even though an owner such as Helm, Argo CD, Flux or an operator manages it and may
+        take the change back. The run's record says so. By default such a fix is refused, and RV(at_owner) says what to
+        change there.
+    type: bool
+    default: false
+  soak_seconds:
+    description:
+      - How many seconds to watch after the changes whether they stay, at most 600; V(0) = not at all. A change that
+        someone takes back meanwhile is a failure, which names who that was; the others are taken back then.
+      - By default 60 where O(force_live) was needed, else 0.
+    type: int
+  run:
+    description:
+      - Name of the run to take back, as RV(run) says. By default the newest one. Only with O(state=reverted).
+    type: str
+  wait_timeout:
+    description: How many seconds the changes may take to come into effect.
+    type: int
+    default: 120
 """

@@ -120,6 +120,7 @@ def remedy_to_dict(remedy: Remedy) -> dict[str, Any]:
         "consent_needed": list(remedy.consent_needed),
         "changes": [change_to_dict(change) for change in remedy.changes],
         "hash": remedy.hash,
+        "at_owner": [entry._asdict() for entry in remedy.at_owner],
     }
 
 

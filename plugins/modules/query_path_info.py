@@ -251,6 +251,12 @@ remedies:
       description: Tokens without which the fix is refused.
       type: list
       elements: str
+    at_owner:
+      description:
+        - What to change where the owner of an object gets it from, because it may take a change of the live object
+          back. Each has C(owner), C(object), C(form), C(how) and C(content).
+      type: list
+      elements: dict
     changes:
       description: Every change to the cluster with its way back.
       type: list

@@ -22,27 +22,6 @@ description:
   - Asks the API server first, in check mode too, whether it holds every right that the run needs, those for taking it
     back included, and names all that are missing. C(docs/access.md) says how to grant them.
   - Effects that take something away from others, such as a policy that changes its meaning, need explicit consent.
-options:
-  state:
-    description:
-      - Whether to cure the path or to take back what the newest run changed.
-    type: str
-    choices: [applied, reverted]
-    default: applied
-  rehearse:
-    description:
-      - Only try the fix on a copy of the proxy, which is set up, asked as the probe asks, and removed again. What the
-        path consists of is not written to. Not every fix can be tried so; the refusal says why.
-    type: bool
-    default: false
-  run:
-    description:
-      - Name of the run to take back, as RV(run) says. By default the newest one. Only with O(state=reverted).
-    type: str
-  wait_timeout:
-    description: How many seconds the changes may take to come into effect.
-    type: int
-    default: 120
 extends_documentation_fragment:
   - meshops.istio_remediation.auth
   - meshops.istio_remediation.query_path
@@ -122,6 +101,11 @@ consent_needed:
   returned: when the fix is refused for them
   type: list
   elements: str
+at_owner:
+  description: What to change where the owner of an object gets it from, as in C(at_owner) of C(docs/contract.md).
+  returned: with O(state=applied)
+  type: list
+  elements: dict
 changes:
   description: The changes, in the order in which they are written; the same in check mode.
   returned: success
@@ -210,6 +194,8 @@ OPTIONS: _module.Spec = {
     "rehearse": {"type": "bool", "default": False},
     "journal_namespace": {"type": "str"},
     "run": {"type": "str"},
+    "force_live": {"type": "bool", "default": False},
+    "soak_seconds": {"type": "int"},
     "wait_timeout": {"type": "int", "default": 120},
     "expect_cluster_uid": {"type": "str"},
 }
@@ -235,6 +221,7 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
         push,
         rights,
         run,
+        soak,
         summary,
     )
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
@@ -242,6 +229,8 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_diagnose
 
     params = module.params
+    if not 0 <= (params["soak_seconds"] or 0) <= soak.LONGEST_SECONDS:
+        raise _module.FailError(f"soak_seconds must be from 0 to {soak.LONGEST_SECONDS}.", {})
     namespace = params["journal_namespace"] or params["grafana_namespace"]
     access.require(to_diagnose(_module.question(params)))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
@@ -252,17 +241,24 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
     result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}
-    result |= {"strategy": "", "protocol": "", "plan_hash": "", "cluster_uid": cluster_uid}
+    result |= {"at_owner": [], "strategy": "", "protocol": "", "plan_hash": "", "cluster_uid": cluster_uid}
     if verdict.status == "healthy":
         return {**result, "msg": f"Nothing to cure: {verdict.summary}"}
     if verdict.status == "inconclusive":
         raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
-    wish = choice.Wish(params["strategy"], params["protocol"], params["accept_effects"], params["plan_hash"] or "")
+    wish = choice.Wish(
+        params["strategy"],
+        params["protocol"],
+        params["accept_effects"],
+        params["plan_hash"] or "",
+        params["force_live"],
+    )
     try:
         remedy = choice.choose(diagnosis.remedies, wish, verdict.summary)
     except choice.RefusedError as refused:
         if refused.remedy:
             result |= {"strategy": refused.remedy.strategy, "protocol": refused.remedy.protocol}
+        result["at_owner"] = [entry._asdict() for entry in refused.at_owner]
         raise _module.FailError(str(refused), {**result, "consent_needed": list(refused.missing)}) from refused
     if not params["rehearse"]:
         access.require(rights.to_apply(remedy.changes, namespace))
@@ -271,6 +267,7 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
         "protocol": remedy.protocol,
         "plan_hash": remedy.hash,
         "effects": _result.remedy_to_dict(remedy)["effects"],
+        "at_owner": [entry._asdict() for entry in remedy.at_owner],
         "changes": [summary.plain(change) for change in remedy.changes],
     }
     if module._diff:
@@ -282,19 +279,22 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
             raise _module.FailError(tried.msg, {**result, **tried.result})
         return {**result, **tried.result, "msg": tried.msg}
     result["changed"] = True
-    plan = (remedy.strategy, remedy.protocol, remedy.hash)
-    sidecars = " ".join(push.sidecars(diagnosis.path))
-    facts = journal.Facts(diagnosis.question.path_id, str(diagnosis.path.grafana), *plan, sidecars)
+    forced = f"force_live: {remedy.reason}" if remedy.at_owner else ""
+    plan = (remedy.strategy, remedy.protocol, remedy.hash, " ".join(push.sidecars(diagnosis.path)), forced)
+    facts = journal.Facts(diagnosis.question.path_id, str(diagnosis.path.grafana), *plan)
+    soak_seconds = soak.seconds(params["soak_seconds"], forced)
+    what = f"{'; '.join(change.why for change in remedy.changes)}."
+    stayed = f" It stayed for the {soak_seconds} seconds of the soak." if soak_seconds else ""
     try:
         if module.check_mode:
             run.rehearse(client, namespace, facts, remedy.changes)
-            return {**result, "msg": f"Would apply {choice.name(remedy)}: {remedy.reason}"}
-        result["run"] = run.carry_out(client, namespace, facts, remedy.changes, params["wait_timeout"])
+            return {**result, "msg": f"Would apply {choice.name(remedy)}: {what}"}
+        result["run"] = run.carry_out(client, namespace, facts, remedy.changes, params["wait_timeout"], soak_seconds)
     except executor.ApplyError as error:
         failed = {**result, "run": error.run, "changed": bool(error.left)}
         failed |= {"restored": list(error.undone), "left": list(error.left)}
         raise _module.FailError(f"{choice.name(remedy)} failed: {error}", failed) from error
-    return {**result, "msg": f"Applied {choice.name(remedy)}: {remedy.reason}"}
+    return {**result, "msg": f"Applied {choice.name(remedy)}: {what}{stayed}"}
 
 
 def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, Any]:

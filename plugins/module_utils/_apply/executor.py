@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, state
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import reverter, soak, state
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import (
     REAL_CLOCK,
     Clock,
@@ -39,16 +39,25 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 class ApplyError(KubeError):
     """The plan was not carried out. undone: what was taken back; left: what was not, and why, as sentences.
 
-    notes: what else went wrong, such as a journal that could not be written to its end. run: the journal's name.
+    notes: what else went wrong, such as a journal that could not be written to its end. taken_back: by someone else.
+    run: the journal's name.
     """
 
     run = ""
 
     def __init__(
-        self, message: str, undone: Sequence[str] = (), left: Sequence[str] = (), notes: Sequence[str] = ()
+        self,
+        message: str,
+        undone: Sequence[str] = (),
+        left: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        taken_back: bool = False,
     ) -> None:
         self.undone, self.left, self.notes = tuple(undone), tuple(left), tuple(notes)
-        tail = f" Taken back: {', '.join(undone)}." if undone else " Nothing was changed." if not left else ""
+        if undone:
+            tail = f" Taken back: {', '.join(undone)}."
+        else:
+            tail = "" if left else " Nothing of the fix stands." if taken_back else " Nothing was changed."
         rest = f" Not taken back: {' '.join(left)}" if left else ""
         super().__init__(" ".join([f"{message}{tail}{rest}", *notes]))
 
@@ -83,10 +92,12 @@ def execute(
     timeout: float,
     clock: Clock = REAL_CLOCK,
     keep: Callable[[], None] = no_duty,
+    soak_seconds: float = 0,
 ) -> None:
     """Write the changes of a journal and wait for their effects; on any failure take back what was written.
 
-    timeout: seconds for all effects together. keep: `Lease.keep` of the path. Raises ApplyError.
+    timeout: seconds for all effects together. keep: `Lease.keep` of the path. soak_seconds: how long to watch then
+    whether the changes stay; one that does not is a failure. Raises ApplyError.
     """
     effects = Effects(client, journal, timeout, with_duty(clock, keep))
     try:
@@ -103,6 +114,7 @@ def execute(
                 raise
             journal.mark(index, record.APPLIED, objects.text(objects.metadata(written).get("uid")))
             effects.wait_for(index)
+        soak.watch(client, journal, soak_seconds, with_duty(clock, keep))
         journal.finish(record.APPLIED)
     except LostError as error:
         # Whoever holds the path now may be at work on it: it is left as it is, and the journal stays open.
@@ -110,7 +122,8 @@ def execute(
         raise ApplyError(str(error), left=left) from error
     except KubeError as error:
         undone = reverter.revert(client, journal, timeout, clock, keep, note=str(error))
-        raise ApplyError(str(error), undone.restored, undone.left, undone.notes) from error
+        nothing_stands = isinstance(error, soak.TakenBackError)
+        raise ApplyError(str(error), undone.restored, undone.left, undone.notes, nothing_stands) from error
 
 
 def _write(client: Client, change: Change, dry: bool = False) -> Object:

@@ -37,6 +37,7 @@ class Facts(NamedTuple):
     path_id   `Question.path_id`
     grafana   `Kind/namespace/name`
     sidecars  `namespace/pod` of every sidecar on the path, separated by blanks
+    forced    why this was a change to refuse, which force_live made anyway; else ""
     """
 
     path_id: str
@@ -45,6 +46,7 @@ class Facts(NamedTuple):
     protocol: str
     plan_hash: str
     sidecars: str = ""
+    forced: str = ""
 
 
 class Journal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state, three_way
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import state, three_way, writer
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.clock import (
     REAL_CLOCK,
     Clock,
@@ -22,7 +22,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.l
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Entry
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import (
-    FIELD_MANAGER,
     Client,
     exists,
 )
@@ -163,13 +162,9 @@ def _taken_back_by(client: Client, entry: Entry) -> list[str]:
     except KubeError:
         # A courtesy: what is to be undone is undone.
         return []
-    writers = [objects.mapping(field) for field in objects.sequence(objects.metadata(found or {}).get("managedFields"))]
-    writers = [writer for writer in writers if not writer.get("subresource")]
-    last = max(writers, key=lambda writer: objects.text(writer.get("time")), default={})
-    who = objects.text(last.get("manager"))
-    if who in ("", FIELD_MANAGER):
+    who, when = writer.last(found or {})
+    if not who:
         return []
-    when = objects.text(last.get("time"))
     return [f"Somebody had taken {target} back before: {who} was the last to write to it, at {when}."]
 
 

@@ -40,17 +40,19 @@ def rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Cha
     _rehearse(client, namespace, facts, changes)
 
 
-def carry_out(client: Client, namespace: str, facts: Facts, changes: Sequence[Change], timeout: float) -> str:
+def carry_out(
+    client: Client, namespace: str, facts: Facts, changes: Sequence[Change], timeout: float, soak_seconds: float = 0
+) -> str:
     """Make the changes; returns the run's name. Raises ApplyError with `run`, and KubeErrors where nothing was begun.
 
-    timeout: seconds for all effects together.
+    timeout: seconds for all effects together. soak_seconds: how long to watch then whether the changes stay.
     """
     with lease.held(client, namespace, facts.path_id) as ours:
         # Only now: what an earlier run changed meanwhile does not pass the tests of the plan.
         _rehearse(client, namespace, facts, changes)
         record = journal.begin(client, namespace, facts, changes)
         try:
-            executor.execute(client, record, timeout, keep=ours.keep)
+            executor.execute(client, record, timeout, keep=ours.keep, soak_seconds=soak_seconds)
         except executor.ApplyError as error:
             error.run = record.name
             raise

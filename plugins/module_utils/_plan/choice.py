@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import fingerprint
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 
 AUTO = "auto"
@@ -18,23 +19,27 @@ class Wish(NamedTuple):
     protocol  of SERVICE_PROTOCOL only
     accepted  tokens of effects that are consented to
     approved  hash of the plan that was looked at; "" = any
+    force_live  also what an owner of the changed object may take back
     """
 
     strategy: str
     protocol: str
     accepted: Collection[str] = ()
     approved: str = ""
+    force_live: bool = False
 
 
 class RefusedError(Exception):
     """No remedy may be carried out; the message says why and what to do.
 
-    remedy, missing: the one that lacks consent, and the tokens that it lacks.
+    remedy, missing: the one that lacks consent, and the tokens that it lacks. at_owner: what to do in their place.
     """
 
-    def __init__(self, message: str, remedy: Remedy | None = None, missing: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, remedy: Remedy | None = None, missing: Sequence[str] = (), at_owner: Sequence[AtOwner] = ()
+    ) -> None:
         super().__init__(message)
-        self.remedy, self.missing = remedy, tuple(missing)
+        self.remedy, self.missing, self.at_owner = remedy, tuple(missing), tuple(at_owner)
 
 
 def choose(remedies: Sequence[Remedy], wish: Wish, summary: str) -> Remedy:
@@ -43,11 +48,12 @@ def choose(remedies: Sequence[Remedy], wish: Wish, summary: str) -> Remedy:
     Raises RefusedError.
     """
     candidates = [remedy for remedy in remedies if _asked_for(remedy, wish)]
-    applicable = [remedy for remedy in candidates if remedy.applicable]
+    applicable = [remedy for remedy in candidates if (remedy.forceable if wish.force_live else remedy.applicable)]
     if not applicable:
         reasons = " ".join(dict.fromkeys(f"{name(remedy)}: {remedy.reason}" for remedy in candidates))
+        at_owner = [entry for remedy in candidates for entry in remedy.at_owner]
         what = "No fix applies" if wish.strategy == AUTO else f"{wish.strategy} does not apply"
-        raise RefusedError(f"{what}, nothing was changed. {reasons} The diagnosis: {summary}")
+        raise RefusedError(f"{what}, nothing was changed. {reasons} The diagnosis: {summary}", at_owner=at_owner)
     if wish.approved:
         same = [remedy for remedy in applicable if remedy.hash == wish.approved]
         if not same:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import fingerprint, predict
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import State
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.catalog import GUARDS
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.json_patch import PatchError
@@ -36,6 +39,14 @@ STRATEGIES: tuple[tuple[str, str, Strategy], ...] = (
 StateOf = Callable[[Snapshot], State]
 
 
+class Judged(NamedTuple):
+    """Why a plan is refused, "" where it is not; what else it does; and what to do where an owner takes it back."""
+
+    refusal: str
+    effects: tuple[Effect, ...] = ()
+    at_owner: tuple[AtOwner, ...] = ()
+
+
 def remedies(ill: Ill, path_id: str, state_of: StateOf) -> tuple[Remedy, ...]:
     """All strategies with their verdicts, those that apply first. Raises NotReadError."""
     found = [_remedy(ill, path_id, state_of, name, protocol, strategy) for name, protocol, strategy in STRATEGIES]
@@ -45,33 +56,47 @@ def remedies(ill: Ill, path_id: str, state_of: StateOf) -> tuple[Remedy, ...]:
 
 def _remedy(ill: Ill, path_id: str, state_of: StateOf, name: str, protocol: str, strategy: Strategy) -> Remedy:
     proposal = strategy(ill)
-    refusal, effects = (proposal.refusal, ()) if proposal.refusal else _guarded(ill, proposal, state_of)
-    if refusal:
-        return Remedy(name, protocol, False, refusal, (), (), "")
-    all_effects = (*proposal.effects, *effects)
+    judged = Judged(proposal.refusal) if proposal.refusal else _guarded(ill, proposal, state_of)
+    if judged.refusal:
+        return Remedy(name, protocol, False, judged.refusal, (), (), "")
+    all_effects = (*proposal.effects, *judged.effects)
     return Remedy(
         strategy=name,
         protocol=protocol,
-        applicable=True,
-        reason=f"{'; '.join(change.why for change in proposal.changes)}.",
+        applicable=not judged.at_owner,
+        reason=_reason(proposal.changes, judged.at_owner),
         effects=all_effects,
         changes=proposal.changes,
         hash=fingerprint.plan_hash(path_id, name, protocol, proposal.changes, all_effects),
+        at_owner=judged.at_owner,
     )
 
 
-def _guarded(ill: Ill, proposal: Proposal, state_of: StateOf) -> tuple[str, tuple[Effect, ...]]:
-    """Why the plan is refused, "" where it is not; and what else it does, judged on the snapshot as it will be."""
+def _guarded(ill: Ill, proposal: Proposal, state_of: StateOf) -> Judged:
+    """Judged on the snapshot as it will be."""
     try:
         after = state_of(predict.after(ill.snapshot, proposal.changes))
     except PatchError as error:
-        return f"The plan does not fit what was read: {error}.", ()
+        return Judged(f"The plan does not fit what was read: {error}.")
     before = state_of(ill.snapshot)
-    effects = []
+    effects: list[Effect] = []
+    at_owner: list[AtOwner] = []
     for guard in GUARDS:
         for objection in guard(before, after, proposal.changes):
             if objection.refusal:
-                return objection.refusal, ()
+                return Judged(objection.refusal)
             if objection.effect is not None:
                 effects.append(objection.effect)
-    return "", tuple(effects)
+            if objection.at_owner is not None:
+                at_owner.append(objection.at_owner)
+    return Judged("", tuple(effects), tuple(at_owner))
+
+
+def _reason(changes: tuple[Change, ...], at_owner: tuple[AtOwner, ...]) -> str:
+    if at_owner:
+        who = "; ".join(f"{entry.object} is managed by {entry.owner}" for entry in at_owner)
+        return (
+            f"{who}, which may take a change of the live object back: make the change there. force_live: true makes it "
+            "anyway, and watches whether it stays."
+        )
+    return f"{'; '.join(change.why for change in changes)}."

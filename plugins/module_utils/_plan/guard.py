@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Effect
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
@@ -24,10 +25,13 @@ class State(NamedTuple):
 class Objection(NamedTuple):
     """refusal: why the plan must not be carried out, as a sentence; or effect: what it does, for the user to know or to
     consent to. One of the two is empty.
+
+    at_owner: with an effect that someone takes back: what to do instead. The plan is refused unless that is forced.
     """
 
     refusal: str = ""
     effect: Effect | None = None
+    at_owner: AtOwner | None = None
 
 
 Guard = Callable[[State, State, tuple[Change, ...]], Iterator[Objection]]

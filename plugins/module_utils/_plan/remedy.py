@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import Finding
 
@@ -71,6 +72,7 @@ class Remedy(NamedTuple):
     applicable           the fix was tried on the snapshot: the finding is gone and no new one has come
     reason               why it is not applicable, or what it does
     hash                 of path, changes, uids and effects: the same plan on the same objects has the same hash
+    at_owner             what to do where an owner takes the changes back; then it is not applicable but for force
     """
 
     strategy: str
@@ -80,6 +82,12 @@ class Remedy(NamedTuple):
     effects: tuple[Effect, ...]
     changes: tuple[Change, ...]
     hash: str
+    at_owner: tuple[AtOwner, ...] = ()
+
+    @property
+    def forceable(self) -> bool:
+        """Whether only that an owner takes it back speaks against it."""
+        return self.applicable or bool(self.at_owner)
 
     @property
     def consent_needed(self) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ def with_restart(ill: Ill, client: Workload, changes: tuple[change.Change, ...],
     return Proposal(changes=(*changes, restart), effects=(Effect("restarts", str(restart.target), text),))
 
 
+def alone(done: change.Change) -> bool:
+    """Whether a change does nothing but replace pods."""
+    return all(ANNOTATION in label for label in done.after)
+
+
 def _restart(client: Workload, workload: Object, reason: str) -> change.Change:
     template = objects.mapping(objects.mapping(objects.spec(workload).get("template")).get("metadata"))
     annotations = template.get("annotations")

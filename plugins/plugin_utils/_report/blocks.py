@@ -47,4 +47,10 @@ class Command(NamedTuple):
     text: str
 
 
-Block = Heading | Sentence | Item | Drawing | Command
+class Snippet(NamedTuple):
+    """Lines to paste into a file, with their indentation. Like a command they are never wrapped."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Sentence | Item | Drawing | Command | Snippet

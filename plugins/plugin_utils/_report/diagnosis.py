@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import command, path
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import at_owner, command, path
 from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.blocks import (
     Block,
     Command,
@@ -103,6 +103,7 @@ def _fixes(remedies: Sequence[Remedy]) -> list[Block]:
     if refused:
         blocks.append(Heading("Fixes that are refused here"))
         blocks += [Item(f"{name(remedy)}: {remedy['reason']}") for remedy in refused]
+        blocks += at_owner.blocks(entry for remedy in refused for entry in remedy["at_owner"])
     return blocks
 
 

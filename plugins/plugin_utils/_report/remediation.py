@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import command
+from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report import at_owner, command
 from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.blocks import (
     Block,
     Command,
@@ -26,6 +26,7 @@ def report(result: Mapping[str, Any], question: Mapping[str, Any]) -> list[Block
     blocks: list[Block] = [Sentence(result["msg"], strong=True)]
     if result["changes"]:
         blocks += [Heading("Changes"), *_changes(result["changes"])]
+    blocks += at_owner.blocks(result.get("at_owner", []))
     effects = result.get("effects", [])
     if effects:
         blocks += [Heading("What else follows"), *(Item(effect["text"]) for effect in effects)]

@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.
     Heading,
     Item,
     Sentence,
+    Snippet,
 )
 from ansible_collections.meshops.istio_remediation.plugins.plugin_utils._report.inert import inert
 
@@ -38,6 +39,8 @@ def to_lines(blocks: Iterable[Block], width: int = WIDTH) -> list[str]:
         elif isinstance(block, Drawing):
             for line in block.lines:
                 lines += _wrap(line.text, line.first, line.later, width)
+        elif isinstance(block, Snippet):
+            lines += [f"    {_indented(line)}" for line in block.lines]
         else:
             lines.append(f"  {inert(block.text)}")
     return lines
@@ -64,9 +67,16 @@ def to_markdown(blocks: Iterable[Block]) -> str:
         elif isinstance(block, Drawing):
             drawn = "\n".join(f"{line.first}{inert(line.text)}".rstrip() for line in block.lines)
             parts.append(_fenced(drawn, "text"))
+        elif isinstance(block, Snippet):
+            parts.append(_fenced("\n".join(map(_indented, block.lines)), "yaml"))
         elif isinstance(block, Command):
             parts.append(_fenced(inert(block.text), "console"))
     return "\n".join(parts).strip() + "\n"
+
+
+def _indented(line: str) -> str:
+    text = line.lstrip(" ")
+    return " " * (len(line) - len(text)) + inert(text)
 
 
 def _plain(text: str) -> str:

@@ -92,7 +92,7 @@ def test_a_hash_of_another_fix_is_said_to_be_that() -> None:
 def test_a_new_effect_is_another_plan() -> None:
     world = World()
     world.get("Service", "prometheus")["metadata"]["labels"] = {"olm.owner": "prometheus", "olm.owner.kind": "CSV"}
-    wish = Wish("service_protocol", "tcp", approved=approved("service_protocol", "tcp"))
+    wish = Wish("service_protocol", "tcp", approved=approved("service_protocol", "tcp"), force_live=True)
     assert f"may_be_reverted:{SERVICE}" in refusal(world, wish)
 
 

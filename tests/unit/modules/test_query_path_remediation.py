@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from world import NS, USAGE_0_11, World, istio
+from world import NS, PROMETHEUS_HOST, USAGE_0_11, World, istio
 
+from ansible_collections.meshops.istio_remediation.plugins.filter.query_path_report import query_path_report
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import KEPT
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.lease import held
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import JOURNAL_LABEL, PATH_LABEL
@@ -266,3 +267,44 @@ def test_what_someone_else_changed_since_is_reported_and_kept(server: ApiServer)
         'spec.ports[9090].appProtocol was absent, we wrote "tcp", now it is "http2".'
     )
     assert port["appProtocol"] == "http2"
+
+
+def owned_by_helm() -> World:
+    world = World()
+    metadata = world.get("Deployment", "prom-label-proxy")["metadata"]
+    metadata["annotations"] = {"meta.helm.sh/release-name": "plp", "meta.helm.sh/release-namespace": NS}
+    metadata["labels"] = {"helm.sh/chart": "prom-label-proxy-0.15.0"}
+    return world
+
+
+def test_an_owner_is_not_fought_and_what_to_change_there_is_shown(server: ApiServer) -> None:
+    load(server, owned_by_helm())
+    result = refused(server, strategy="host_rewrite")
+    assert "Deployment/monitoring/prom-label-proxy is managed by Helm release monitoring/plp" in result["msg"]
+    [entry] = result["at_owner"]
+    assert entry["form"] == "values"
+    assert entry["content"] == {"config": {"extraArgs": [f"--rewrite-host-header-to={PROMETHEUS_HOST}"]}}
+    shown = query_path_report(result)
+    start = shown.index("    config:")
+    assert shown[start : start + 3] == [
+        "    config:",
+        "      extraArgs:",
+        f"      - --rewrite-host-header-to={PROMETHEUS_HOST}",
+    ]
+
+
+def test_force_live_changes_it_anyway_and_the_record_says_so(server: ApiServer) -> None:
+    load(server, owned_by_helm())
+    result = remediate(server, strategy="host_rewrite", force_live=True, soak_seconds=1)
+    assert result["changed"] is True
+    assert result["msg"].endswith("It stayed for the 1 seconds of the soak.")
+    recorded = server.stored("ConfigMap", NS, result["run"])["data"]["forced"]
+    assert recorded.startswith(
+        "force_live: Deployment/monitoring/prom-label-proxy is managed by Helm release monitoring/plp"
+    )
+
+
+@pytest.mark.parametrize("seconds", [-1, 601])
+def test_the_soak_is_bounded(server: ApiServer, seconds: int) -> None:
+    load(server)
+    assert refused(server, soak_seconds=seconds)["msg"] == "soak_seconds must be from 0 to 600."

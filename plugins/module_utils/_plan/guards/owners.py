@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Never a change that its object's owner takes back unannounced."""
+"""Never a fight with an owner that takes a change back: it is made where the owner gets it from, or by force."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import ownership
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import at_owner, ownership, restart
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import Objection, State
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Effect
 
 
 def check(before: State, _after: State, changes: tuple[Change, ...]) -> Iterator[Objection]:
-    patched = {change.target.uid: change.target for change in changes if change.target.uid}
+    patched = {change.target.uid: change for change in changes if change.target.uid}
     told: set[str] = set()
     for answer in before.snapshot.answers().values():
         for obj in answer.objects:
-            target = patched.get(objects.text(objects.metadata(obj).get("uid")))
-            for owner in ownership.owners(obj) if target else ():
-                text = f"{target} is managed by {owner}, which may take the change back; make it there to keep it."
-                if text not in told:
-                    told.add(text)
-                    yield Objection(effect=Effect("may_be_reverted", str(target), text))
+            change = patched.get(objects.text(objects.metadata(obj).get("uid")))
+            owners = ownership.owners(obj) if change else ()
+            if not change or not owners or change.target.uid in told:
+                continue
+            told.add(change.target.uid)
+            names = " in ".join(map(str, reversed(owners)))
+            text = f"{change.target} is managed by {names}, which may take the change back; make it there to keep it."
+            # Pods that were replaced stay so, even if the mark that replaced them is taken away.
+            fought = None if restart.alone(change) else at_owner.instead_of(change, obj, owners)
+            yield Objection(effect=Effect("may_be_reverted", str(change.target), text), at_owner=fought)

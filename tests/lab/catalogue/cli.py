@@ -14,7 +14,7 @@ from meshlab.errors import LabError
 from meshlab.settings import folders
 from stage import scenario
 
-from catalogue import run, table
+from catalogue import mutations, run, table
 
 GROUP = "catalogue"
 
@@ -39,7 +39,17 @@ def parser() -> argparse.ArgumentParser:
     judging.set_defaults(command=run_judge)
     writing = commands.add_parser("table", help="measure every world that has a row number and write the truth table")
     writing.set_defaults(command=run_table)
+    proving = commands.add_parser(
+        "prove", help="probe worlds in which tenants or mTLS are broken: the proof has to fail"
+    )
+    proving.add_argument("names", nargs="*", metavar="group/world", help="default: all")
+    proving.set_defaults(command=run_prove)
     return result
+
+
+def run_prove(options: argparse.Namespace) -> int:
+    places = folders()
+    return 1 if mutations.run(Api(places), places, options.names or mutations.worlds()) else 0
 
 
 def run_table(_options: argparse.Namespace) -> int:

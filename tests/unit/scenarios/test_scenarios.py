@@ -113,9 +113,11 @@ SCHEMA = act(
     late=act("once", once=ANSWER, objects=OBJECTS, edits=EDITS),
     open_connections={"const": True},
     before=BEFORE,
+    probe=act("result", result={"enum": ["passed", "failed"]}, check={"enum": ["answers", "tenants", "mtls"]}),
     **ACTS,
 )
 WORLDS = scenario.group("catalogue")
+MUTATIONS = scenario.group("mutations")
 data = cache(scenario.read)
 SHAPE = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -128,7 +130,7 @@ def test_molecule_runs_every_scenario_and_no_other() -> None:
     assert {path.parent.name for path in MOLECULE.glob("*/molecule.yml")} == set(scenario.names())
 
 
-@pytest.mark.parametrize("name", [*scenario.names(), *WORLDS])
+@pytest.mark.parametrize("name", [*scenario.names(), *WORLDS, *MUTATIONS])
 def test_data_is_well_formed(name: str) -> None:
     SHAPE.validate(data(name))
     assert len(set(data(name)) & set(ACTS)) <= 1, "a scenario is about one thing"
@@ -151,8 +153,8 @@ def test_world_can_be_laid_over_the_stack(name: str) -> None:
     assert bool(changed) == bool(data(name).get("world") or list((scenario.SCENARIOS / name).glob("*.yaml")))
 
 
-@pytest.mark.parametrize("name", WORLDS)
-def test_world_of_the_catalogue_can_be_laid_over_the_stack(name: str) -> None:
+@pytest.mark.parametrize("name", [*WORLDS, *MUTATIONS])
+def test_world_of_a_group_can_be_laid_over_the_stack(name: str) -> None:
     world = scenario.load(name)
     assert world.objects != scenario.plain().objects or world.mesh or world.late
 
@@ -194,3 +196,9 @@ def test_what_the_issue_claims_is_a_scenario() -> None:
     assert {claim for found in claims for claim in found} == set(ACTS)
     verdicts = {data(name)["before"].get("verdict", {}).get("code") for name in scenario.names()}
     assert {"", "QP101", "QP102", "QP201"} <= verdicts
+
+
+def test_the_proof_is_tried_on_ten_broken_worlds_and_on_a_sound_one() -> None:
+    results = [probe["result"] for name in [*WORLDS, *MUTATIONS] if (probe := data(name).get("probe"))]
+    assert results.count("failed") >= 10
+    assert "passed" in results

@@ -166,7 +166,11 @@ def _missing(config: Mesh, provider: str) -> bool:
 
 def _custom(config: Mesh, reference: str, provider: str, named: str) -> Iterator[PolicyEffect]:
     if "envoyExtAuthzGrpc" not in _providers(config).get(provider, {}):
-        text = f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check"
+        # The provider's Service is not read; Istio cannot build its filter without it, and denies (extauthz.go:170).
+        text = (
+            f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check "
+            "(or is denied, where the provider's Service does not exist)"
+        )
         yield PolicyEffect(BYPASSED, reference, f"{reference}: {text}")
     elif named:
         text = f"it loses {named} on TCP, and provider {provider!r} is asked about more connections than it says"

@@ -43,13 +43,17 @@ def parser() -> argparse.ArgumentParser:
         "prove", help="probe worlds in which tenants or mTLS are broken: the proof has to fail"
     )
     proving.add_argument("names", nargs="*", metavar="group/world", help="default: all")
+    proving.add_argument("--then", metavar="scenario", help="leave this world behind")
     proving.set_defaults(command=run_prove)
     return result
 
 
 def run_prove(options: argparse.Namespace) -> int:
     places = folders()
-    return 1 if mutations.run(Api(places), places, options.names or mutations.worlds()) else 0
+    wrong = mutations.run(Api(places), places, options.names or mutations.worlds())
+    if options.then:
+        run.establish(Api(places), places, options.then)
+    return 1 if wrong else 0
 
 
 def run_table(_options: argparse.Namespace) -> int:

@@ -15,7 +15,8 @@ description:
   - Follows a data source's queries from Grafana, hop by hop and with the Host that is on the wire at each hop, to the
     server that answers. Says what Istio does with them and why, what the access logs of both sidecars show, and which
     fixes would work at what price.
-  - Reads only what the path needs, at most 25 requests however large the cluster is, and changes nothing.
+  - Reads only what the path needs, at most 25 requests however large the cluster is, and changes nothing. A snapshot to
+    save takes two more.
   - With O(snapshot) it judges what was saved, with neither a cluster nor the C(kubernetes) package.
 options:
   datasource_uids:
@@ -41,7 +42,7 @@ options:
   save_snapshot:
     description:
       - Path of a file to write everything into that the verdict rests on, with secrets masked.
-      - Lists EnvoyFilters too, up to two requests more, so that O(assume) can judge the file without a cluster.
+      - EnvoyFilters are listed in any case, so that O(assume) can judge the file without a cluster.
       - It is written in check mode too, for it is part of the answer and changes nothing in the cluster.
     type: path
   assume:

@@ -82,17 +82,21 @@ def judge(question: Question, snapshot: Snapshot, path: Path, prediction: bool =
     prediction: the snapshot is one that a change would bring about, judged by Istio's own resources.
     """
     effects = _policy_effects(snapshot, path)
-    # Where a hop is not sound, its Envoy makes reading EnvoyFilters needless; else they tell which hop to hear about.
+    # Where a hop is not sound, its Envoy or its logs make reading EnvoyFilters needless; else they tell which hop to hear
+    # about.
     sound = all(outcome.of_hop(hop).kind == outcome.OK for hop in path.hops)
     touches, unread = _touches(snapshot, path) if sound and not prediction else _NO_TOUCHES
     envoys = _envoys(question, snapshot, path, touches)
     if question.keep:
         snapshot.require(*envoy_filter.needs(path))
-    if not sound and not prediction and not any(said.route for said in envoys.values()):
+    testimonies = _testimonies(question, snapshot, path, touches)
+    spoken = any(said.route for said in envoys.values()) or all(told.client for told in testimonies.values())
+    if not sound and not prediction and not spoken:
         touches, unread = _touches(snapshot, path)
+        testimonies = _testimonies(question, snapshot, path, touches)
     case = Case(
         path,
-        _testimonies(question, snapshot, path, touches),
+        testimonies,
         effects,
         _open_backend(snapshot, path),
         envoys,

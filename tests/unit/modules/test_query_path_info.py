@@ -34,16 +34,15 @@ def test_the_headline_from_one_task(server: ApiServer) -> None:
     assert [request.path for request in server.requests if request.path.endswith("/exec")][1:] == []
 
 
-@pytest.mark.parametrize("option", [{}, {"read_secrets": True}, {"save_snapshot": "snapshot.json"}], ids=str)
-def test_the_limit_holds_where_exec_is_granted_but_fails(
-    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("logs", ["silent", "as written"])
+@pytest.mark.parametrize("option", [{}, {"read_secrets": True}], ids=str)
+def test_the_limit_holds_where_exec_is_granted_but_fails(server: ApiServer, option: dict[str, Any], logs: str) -> None:
     load(server)
-    for container in list(server.logs):
+    for container in server.logs if logs == "silent" else ():
         server.logs[container] = ""
     result = info(server, **option)
     assert any(request.path.endswith("/exec") for request in server.requests)
+    assert result["verdict"]["code"] == "QP101"
     assert result["api"]["requests"] == len(server.requests) <= 25
 
 

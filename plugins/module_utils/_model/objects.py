@@ -194,6 +194,12 @@ def selector_text(selector: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={text(value)}" for key, value in sorted(selector.items()))
 
 
+def external_name(obj: Object) -> str:
+    """The name that a Service of type ExternalName stands for; "" for every other, whatever its field says."""
+    body = spec(obj)
+    return text(body.get("externalName")) if body.get("type") == "ExternalName" else ""
+
+
 def service(obj: Object) -> Service:
     body = spec(obj)
     ports = tuple(
@@ -213,7 +219,7 @@ def service(obj: Object) -> Service:
         ports=ports,
         selector=mapping(body.get("selector")),
         cluster_ips=tuple(text(address) for address in addresses if address),
-        external_name=text(body.get("externalName")),
+        external_name=external_name(obj),
         annotations=mapping(metadata(obj).get("annotations")),
         created=created(obj),
         object=obj,

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
     virtual_service,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.interception import skips_outbound
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh, service_exported_to
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Service
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.outbound_listener import (
     CATCH_ALL,
@@ -212,6 +212,10 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
     # UDP ports, and those that are named so, have no cluster: cluster.go.
     if target is None or entry is None or protocol.of_port(entry).kind == protocol.UDP:
         return route._replace(kind=NO_CLUSTER, why=f"{found.source} routes to {name}:{port}, which is no Service port")
+    # A sidecar has clusters for the Services that it may see, whatever routes to others: push_context.go IsServiceVisible.
+    if not service_exported_to(target, step.client.namespace):
+        why = f"{found.source} routes to {name}, which its exportTo hides from namespace {step.client.namespace}"
+        return route._replace(kind=NO_CLUSTER, why=why)
     rules = destination_rule.lookup(config, step.client, target) if found.subset else ()
     if not destination_rule.defines_subset(rules, found.subset):
         why = f"{found.source} routes to subset {found.subset} of {name}, which no DestinationRule that applies defines"

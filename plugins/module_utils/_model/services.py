@@ -34,8 +34,8 @@ class ServiceIndex:
         self._by_name[namespace, meta.get("name", "")] = obj
         for number in {port.get("port", 0) for port in objects.sequence(body.get("ports"))}:
             self._by_port.setdefault(number, []).append(obj)
-        if body.get("externalName"):
-            self._by_external_name.setdefault(body["externalName"], []).append(obj)
+        if alias := objects.external_name(obj):
+            self._by_external_name.setdefault(alias, []).append(obj)
         selector = objects.mapping(body.get("selector"))
         if selector:
             # Any one pair narrows the search enough; the rest is compared when it is asked for.

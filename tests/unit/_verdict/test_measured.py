@@ -74,6 +74,7 @@ def alias(port: int) -> Object:
 
 
 ALIAS = obj("Service", "metrics", {"type": "ExternalName", "externalName": PROMETHEUS_HOST, "ports": []})
+NO_ALIAS = obj("Service", "metrics", {"externalName": PROMETHEUS_HOST, "ports": []})
 V1 = [{"name": "v1", "labels": SELECTOR}]
 right = rewrite(PROMETHEUS_HOST)
 
@@ -134,6 +135,21 @@ ROUTES: dict[str, tuple[Change, str, str]] = {
         "out",
     ),
     "hidden by exportTo": (both(hidden, right), "passthrough", "PassthroughCluster"),
+    "hidden, and a VirtualService for another host routes to it": (
+        both(
+            hidden,
+            add(service("other", 9090, "http", "10.96.0.8")),
+            routes("v", ["other"], http=to(PROMETHEUS_HOST)),
+            rewrite("other"),
+        ),
+        "no_cluster",
+        "outbound|9090||prometheus",
+    ),
+    "a name for elsewhere in a Service of another type": (
+        both(add(NO_ALIAS), routes("v", [PROMETHEUS_HOST], http=to("metrics")), right),
+        "no_cluster",
+        "outbound|9090||metrics",
+    ),
     "exportTo names the client's namespace": (both(shown, right), "service", "outbound|9090||"),
     "hidden, and the client's namespace has HTTP there": (
         both(hidden, add(service("other", 9090, "http", "10.96.0.8")), rewrite("other")),

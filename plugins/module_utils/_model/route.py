@@ -212,7 +212,7 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
     # UDP ports, and those that are named so, have no cluster: cluster.go.
     if target is None or entry is None or protocol.of_port(entry).kind == protocol.UDP:
         return route._replace(kind=NO_CLUSTER, why=f"{found.source} routes to {name}:{port}, which is no Service port")
-    # A sidecar has clusters for the Services that it may see, whatever routes to others: push_context.go IsServiceVisible.
+    # A sidecar has no cluster for a Service that it may not see: push_context.go IsServiceVisible.
     if not service_exported_to(target, step.client.namespace):
         why = f"{found.source} routes to {name}, which its exportTo hides from namespace {step.client.namespace}"
         return route._replace(kind=NO_CLUSTER, why=why)

@@ -82,8 +82,7 @@ def judge(question: Question, snapshot: Snapshot, path: Path, prediction: bool =
     prediction: the snapshot is one that a change would bring about, judged by Istio's own resources.
     """
     effects = _policy_effects(snapshot, path)
-    # Where a hop is not sound, its Envoy or its logs make reading EnvoyFilters needless; else they tell which hop to hear
-    # about.
+    # Where a hop is not sound, its Envoy or its logs make reading EnvoyFilters needless; else they tell which to hear.
     sound = all(outcome.of_hop(hop).kind == outcome.OK for hop in path.hops)
     touches, unread = _touches(snapshot, path) if sound and not prediction else _NO_TOUCHES
     envoys = _envoys(question, snapshot, path, touches)

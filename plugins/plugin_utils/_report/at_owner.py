@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,7 +41,9 @@ def blocks(entries: Iterable[Mapping[str, Any]]) -> list[Block]:
         told.append(entry)
         shown += [Heading(f"{entry['object']}, where its owner {entry['owner']} gets it from"), Sentence(entry["how"])]
         if entry["content"]:
+            # Ansible's values are subclasses of str and dict, which YAML does not know.
+            plain = json.loads(json.dumps(entry["content"]))
             # ASCII alone, so that what is made inert is still the same YAML.
-            text = yaml.dump(entry["content"], Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10_000)
+            text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10_000)
             shown.append(Snippet(tuple(text.splitlines())))
     return shown

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is the proof worth something? Worlds in which queries are answered, and tenants or mTLS are broken: it has to fail."""
+"""Is the proof worth something? Queries are answered here, and tenants or mTLS are broken: the proof has to fail."""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ from typing import Any
 from differential.generator import Object
 
 # Without these an object is none any more.
-KEPT = frozenset({"apiVersion", "kind", "metadata", "name", "namespace", "host", "hosts", "selector", "port", "ports", "number"})
+KEPT = frozenset(
+    {"apiVersion", "kind", "metadata", "name", "namespace", "host", "hosts", "selector", "port", "ports", "number"}
+)
 
 
 def smallest(mesh: Sequence[Object], still: Callable[[Sequence[Object]], bool]) -> list[Object]:

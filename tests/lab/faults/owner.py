@@ -57,7 +57,7 @@ def main(remedy: str, delay: float) -> str:
     api = Api(folders())
     owner = Owner(api, delay)
     try:
-        code, printed = Victim("remediate", {"remedy": remedy}).end()
+        code, printed = Victim("remediate", {"remedy": remedy, "force_live": True}).end()
     finally:
         owner.stop()
     if not owner.reverted:

@@ -146,7 +146,10 @@ def _delete(api: Api, path: str) -> None:
 
 
 def replace(api: Api, manifest: Manifest) -> None:
-    """Create the object, or put it in the place of the one that is there: fields that others added vanish."""
+    """Create the object, or put it in the place of the one that is there: fields that others added vanish.
+
+    So does what they applied by server-side apply: an owner of the world before is none in this one.
+    """
     path = api.path(manifest)
     found = api.get_or_none(path)
     if found is None:
@@ -154,6 +157,9 @@ def replace(api: Api, manifest: Manifest) -> None:
         return
     body = copy.deepcopy(manifest)
     body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    fields = found["metadata"].get("managedFields", [])
+    # An empty list would leave all as they are: kubernetes.io/docs/reference/using-api/server-side-apply
+    body["metadata"]["managedFields"] = [entry for entry in fields if entry["operation"] != "Apply"] or [{}]
     api.request("PUT", path, body)
 
 

@@ -140,9 +140,13 @@ def _tcp(config: Mesh, step: Step, host: str, view: View, taken: Taken, owner: S
     rule = None
     if not protocol.is_tls(taken.egress.protocol, owner.port(view.port)):
         rule = virtual_service.tcp_destination_of(config, step.client, view.scope, taken.egress, owner, view.port)
-        target = _target(config, step, rule.host, view.services)[0] if rule else None
-        if rule and not rule.port and target and len(target.ports) == 1:
-            rule = rule._replace(port=target.ports[0].number)  # route.go:GetDestinationCluster
+        target = _target(config, step, rule.host, view.services, any_port=True)[0] if rule else None
+        if rule and target:
+            # The only port of what is named, be it an alias: route.go:GetDestinationCluster.
+            meant = hostnames.service_name(rule.host, step.client.namespace, config.domain)
+            named = (meant and view.services.named(*meant)) or target
+            port = rule.port or (named.ports[0].number if len(named.ports) == 1 else 0)
+            rule = rule._replace(host=hostnames.fqdn(target, config.domain), port=port)
     return _to_owner(config, step, _by_address(host, view, taken, ""), rule, owner, view.services)
 
 
@@ -225,8 +229,13 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
     return route._replace(kind=SERVICE)
 
 
-def _target(config: Mesh, step: Step, host: str, services: ServiceIndex) -> tuple[Service | None, bool]:
-    """The Service that a destination means, aliases followed, and whether its namespace has been read."""
+def _target(
+    config: Mesh, step: Step, host: str, services: ServiceIndex, any_port: bool = False
+) -> tuple[Service | None, bool]:
+    """The Service that a destination means, aliases followed, and whether its namespace has been read.
+
+    any_port: False for HTTP routes, where a listener knows only the aliases that have its port: httproute.go:341-364.
+    """
     for _alias in range(MAX_ALIASES):
         meant = hostnames.service_name(host, step.client.namespace, config.domain)
         if not host.endswith(f".svc.{config.domain}") or meant is None:
@@ -235,6 +244,8 @@ def _target(config: Mesh, step: Step, host: str, services: ServiceIndex) -> tupl
         found = services.named(*meant)
         if found is None or not found.external_name:
             return found, meant[0] in services.namespaces
+        if not any_port and found.port(step.port.number) is None:
+            return None, True
         host = found.external_name
     return None, True
 

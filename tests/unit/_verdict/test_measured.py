@@ -75,6 +75,8 @@ def alias(port: int) -> Object:
 
 ALIAS = obj("Service", "metrics", {"type": "ExternalName", "externalName": PROMETHEUS_HOST, "ports": []})
 NO_ALIAS = obj("Service", "metrics", {"externalName": PROMETHEUS_HOST, "ports": []})
+TO_ALIAS = routes("v", [PROMETHEUS_HOST], http=to("metrics"))
+TCP_TO_ALIAS = routes("v", [PROMETHEUS_HOST], tcp=to("metrics"))
 V1 = [{"name": "v1", "labels": SELECTOR}]
 right = rewrite(PROMETHEUS_HOST)
 
@@ -129,11 +131,14 @@ ROUTES: dict[str, tuple[Change, str, str]] = {
         "outbound|9090||prometheus",
     ),
     "alias of nothing": (both(add(ALIAS), rewrite("metric")), "passthrough", "PassthroughCluster"),
-    "alias as destination": (
-        both(add(ALIAS), routes("v", [PROMETHEUS_HOST], http=to("metrics")), right),
-        "service",
-        "out",
+    "alias with the port as destination": (both(add(alias(9090)), TO_ALIAS, right), "service", "outbound|9090||prom"),
+    "alias without the port as destination": (both(add(ALIAS), TO_ALIAS, right), "no_cluster", "outbound|9090||metr"),
+    "alias with another port as destination of TCP": (
+        both(tcp, add(alias(9999)), TCP_TO_ALIAS, right),
+        "no_cluster",
+        "outbound|9999||prom",
     ),
+    "alias as destination of TCP": (both(tcp, add(ALIAS), TCP_TO_ALIAS, right), "service", "outbound|9090||prom"),
     "hidden by exportTo": (both(hidden, right), "passthrough", "PassthroughCluster"),
     "hidden, and a VirtualService for another host routes to it": (
         both(
@@ -145,11 +150,7 @@ ROUTES: dict[str, tuple[Change, str, str]] = {
         "no_cluster",
         "outbound|9090||prometheus",
     ),
-    "a name for elsewhere in a Service of another type": (
-        both(add(NO_ALIAS), routes("v", [PROMETHEUS_HOST], http=to("metrics")), right),
-        "no_cluster",
-        "outbound|9090||metrics",
-    ),
+    "externalName of another type": (both(add(NO_ALIAS), TO_ALIAS, right), "no_cluster", "outbound|9090||metrics"),
     "exportTo names the client's namespace": (both(shown, right), "service", "outbound|9090||"),
     "hidden, and the client's namespace has HTTP there": (
         both(hidden, add(service("other", 9090, "http", "10.96.0.8")), rewrite("other")),

@@ -13,8 +13,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 
 def last(obj: Object) -> tuple[str, str]:
     """Field manager and time (RFC 3339) of the last write, of a status apart; "" where nothing tells or it was ours."""
-    writers = [objects.mapping(field) for field in objects.sequence(objects.metadata(obj).get("managedFields"))]
-    writers = [writer for writer in writers if not writer.get("subresource")]
-    newest = max(writers, key=lambda writer: objects.text(writer.get("time")), default={})
+    newest = max(objects.writers(obj), key=lambda writer: objects.text(writer.get("time")), default={})
     who = objects.text(newest.get("manager"))
     return ("", "") if who in ("", FIELD_MANAGER) else (who, objects.text(newest.get("time")))

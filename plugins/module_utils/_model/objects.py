@@ -179,6 +179,12 @@ def created(obj: Object) -> str:
     return text(metadata(obj).get("creationTimestamp"))
 
 
+def writers(obj: Object) -> list[dict[str, Any]]:
+    """The entries of managedFields for the object itself, not for its status or another subresource."""
+    entries = map(mapping, sequence(metadata(obj).get("managedFields")))
+    return [entry for entry in entries if not entry.get("subresource")]
+
+
 def reference(kind: str, obj: Object) -> str:
     """`Kind/namespace/name`, the form in which results name objects."""
     return f"{kind}/{namespace(obj)}/{name(obj)}"

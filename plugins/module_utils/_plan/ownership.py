@@ -70,8 +70,6 @@ def _by_labels(obj: Object) -> Iterator[Owner]:
 
 
 def _by_managers(obj: Object) -> Iterator[Owner]:
-    entries = map(objects.mapping, objects.sequence(objects.metadata(obj).get("managedFields")))
-    managers = [objects.text(entry.get("manager")) for entry in entries if not entry.get("subresource")]
-    for manager in dict.fromkeys(managers):
+    for manager in dict.fromkeys(objects.text(entry.get("manager")) for entry in objects.writers(obj)):
         if manager in _MANAGERS:
             yield Owner(_MANAGERS[manager], f"(field manager {manager})")

@@ -87,7 +87,7 @@ def attempts_for(right: Right) -> Iterator[Attempt]:
         # The lab's data source stands in a labelled ConfigMap that is mounted: list or get is enough. A diagnosis
         # neither locks nor writes a journal.
         if right.granted_by != "journal.yaml" and (right.resource != "configmaps" or right.name):
-            # Where the logs tell the way of a query, no EnvoyFilter matters.
+            # Where the logs tell the way of a query, no EnvoyFilter matters to the verdict, only to its fixes.
             deaf = {"read_logs": False} if right.resource == "envoyfilters" else {}
             yield Attempt("reader", query_path_info, kind | deaf)
 

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.gu
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards import (
     clients,
     cured,
+    envoy_filters,
     mtls,
     owners,
     policies,
@@ -158,4 +159,12 @@ def test_an_owner_is_named() -> None:
 
 
 def test_every_guard_is_in_the_catalogue() -> None:
-    assert set(GUARDS) == {cured.check, mtls.check, tenants.check, policies.check, clients.check, owners.check}
+    assert set(GUARDS) == {
+        cured.check,
+        mtls.check,
+        tenants.check,
+        envoy_filters.check,
+        policies.check,
+        clients.check,
+        owners.check,
+    }

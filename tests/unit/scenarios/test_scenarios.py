@@ -38,6 +38,7 @@ FIX = {
         "remedy": {"enum": ["host_rewrite", "route_alias", "destination_rule", "service_protocol"]},
         "protocol": {"enum": ["auto", "tcp"]},
         "annotate": {"type": "boolean"},
+        "accept_effects": {"type": "array", "items": {"type": "string"}, "minItems": 1},
     },
     "required": ["remedy"],
     "additionalProperties": False,

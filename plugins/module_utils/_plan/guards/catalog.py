@@ -10,6 +10,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.gu
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards import (
     clients,
     cured,
+    envoy_filters,
     mtls,
     owners,
     policies,
@@ -20,6 +21,7 @@ GUARDS: tuple[Guard, ...] = (
     cured.check,
     mtls.check,
     tenants.check,
+    envoy_filters.check,
     policies.check,
     clients.check,
     owners.check,

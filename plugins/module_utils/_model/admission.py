@@ -4,7 +4,7 @@
 Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/ (CUSTOM, then DENY, then ALLOW; a
 rule holds where an entry of `from`, one of `to` and every condition of `when` do; within an entry all fields);
 istio/istio release-1.31 pilot/pkg/security/authz/builder/builder.go:getBadCustomDenyRules (a CUSTOM policy whose
-provider does not exist denies what its rules match), model/model.go:355-364 (what is left of a rule on TCP). Compared
+provider Istio cannot use denies what its rules match), model/model.go:355-364 (what is left of a rule on TCP). Compared
 with Envoy by `make policies`. Conditions that configuration cannot answer (addresses, tokens, headers) are left open,
 never guessed.
 """
@@ -16,17 +16,19 @@ from typing import Any, NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
     authorization,
+    extension_provider,
     hostnames,
     inbound,
     objects,
     protocol,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.authorization import PolicyEffect
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.extension_provider import Providers
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import MTLS, Hop
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 
-DENIES_CALLER, DENIES_SOME, UNTOLD = "denies_caller", "denies_some_queries", "undecided"
+DENIES_CALLER, DENIES_SOME, MAY_DENY, UNTOLD = "denies_caller", "denies_some_queries", "may_deny", "undecided"
 # Grafana asks by POST, or by GET where the data source says so.
 METHODS = ("POST", "GET")
 # In policies this is another name for the mesh's own trust domain.
@@ -51,22 +53,25 @@ class Request(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """admitted: None where configuration does not tell. policy, text: who says so, and how."""
+    """admitted: None where configuration does not tell. policy, text: who says so, and how.
+
+    left: where it does not tell: UNTOLD, what a request or a provider says decides; MAY_DENY, what Istio makes of it.
+    """
 
     admitted: bool | None
     policy: str
     text: str
+    left: str = UNTOLD
 
 
-def of_hop(config: Mesh, hop: Hop, policies: Iterable[Object]) -> PolicyEffect | None:
+def of_hop(config: Mesh, hop: Hop, policies: Iterable[Object], providers: Providers) -> PolicyEffect | None:
     """What a server's policies do to the queries of a hop; None: they let all of them in, as far as can be told.
 
-    policies: as read for authorization.policy_needs.
+    policies: as read for authorization.policy_needs. providers: theirs, by name.
     """
     step, pod = hop.step, hop.step.server.pods[0]
     selecting = [obj for obj in policies if authorization.selects(obj, pod)]
-    settings = config.settings
-    domains = {objects.text((settings or {}).get("trustDomain")) or DEFAULT_TRUST_DOMAIN, DEFAULT_TRUST_DOMAIN}
+    domains = {objects.text((config.settings or {}).get("trustDomain")) or DEFAULT_TRUST_DOMAIN, DEFAULT_TRUST_DOMAIN}
     known = hop.transport.mode == MTLS
     account = step.client.pods[0].service_account or "default"
     caller = f"ns/{step.client.namespace}/sa/{account}"
@@ -80,10 +85,6 @@ def of_hop(config: Mesh, hop: Hop, policies: Iterable[Object]) -> PolicyEffect |
         path=hostnames.query_path(step.url),
         tcp=False,
     )
-    providers = None
-    if settings is not None:
-        entries = map(objects.mapping, objects.sequence(settings.get("extensionProviders")))
-        providers = frozenset(objects.text(entry.get("name")) for entry in entries)
     _service, port = inbound.deciding(step)
     handled = inbound.kind(port)
     found = [
@@ -96,12 +97,10 @@ def of_hop(config: Mesh, hop: Hop, policies: Iterable[Object]) -> PolicyEffect |
     return found[0] if alike else None
 
 
-def effect(
-    requests: Sequence[Request], policies: Sequence[Object], providers: frozenset[str] | None
-) -> PolicyEffect | None:
+def effect(requests: Sequence[Request], policies: Sequence[Object], providers: Providers) -> PolicyEffect | None:
     """What policies that select the server do to queries, one request for each method; None: they let all of them in.
 
-    providers: names of the mesh's extension providers; None where the mesh's settings could not be read.
+    providers: those that CUSTOM policies name, by name.
     """
     rulings = [(request, _rule(request, policies, providers)) for request in requests]
     denied = [(request, ruling) for request, ruling in rulings if ruling.admitted is False]
@@ -111,30 +110,37 @@ def effect(
         request, ruling = denied[0]
         return PolicyEffect(DENIES_SOME, ruling.policy, f"{ruling.text}, for {request.method} {request.path}")
     undecided = next((ruling for _request, ruling in rulings if ruling.admitted is None), None)
-    return PolicyEffect(UNTOLD, undecided.policy, undecided.text) if undecided else None
+    return PolicyEffect(undecided.left, undecided.policy, undecided.text) if undecided else None
 
 
-def _rule(request: Request, policies: Sequence[Object], providers: frozenset[str] | None) -> Ruling:
+def _rule(request: Request, policies: Sequence[Object], providers: Providers) -> Ruling:
     by_action: dict[str, list[Object]] = {}
     for obj in policies:
         body = objects.spec(obj)
         if obj.get("kind") == "AuthorizationPolicy" and not body.get("targetRefs") and not body.get("targetRef"):
             by_action.setdefault(objects.text(body.get("action")) or "ALLOW", []).append(obj)
     caller = request.service_account if request.principals else "a caller without identity"
-    open_ = Ruling(True, "", "")
+    open_, custom = Ruling(True, "", ""), None
     denying = [(obj, "denies") for obj in by_action.get("DENY", [])]
     for obj in by_action.get("CUSTOM", []):
-        name = objects.text(objects.mapping(objects.spec(obj).get("provider")).get("name"))
-        if providers is not None and name not in providers:
-            denying.append((obj, f"names provider {name!r}, which the mesh does not have, so it denies"))
-        elif not request.tcp and _matches(request, obj) is not False:
-            open_ = Ruling(None, _named(obj), f"{_named(obj)} leaves {caller} to provider {name!r}")
+        name = extension_provider.named(obj)
+        provider = providers[name]
+        if provider.denies:
+            denying.append((obj, f"names provider {name!r}, {provider.denies}, so it denies"))
+        elif _matches(request, obj) is False:
+            continue
+        elif provider.open:
+            text = f"{_named(obj)} may deny {caller}: it names provider {name!r}, {provider.open}"
+            custom = Ruling(None, _named(obj), text, MAY_DENY)
+        elif not request.tcp or provider.kind == extension_provider.GRPC:
+            custom = Ruling(None, _named(obj), f"{_named(obj)} leaves {caller} to provider {name!r}")
     for obj, does in denying:
         matched = _matches(request, obj)
         if matched:
             return Ruling(False, _named(obj), f"{_named(obj)} {does} {caller}")
         if matched is None:
             open_ = Ruling(None, _named(obj), f"{_named(obj)} may deny {caller}, by what only requests show")
+    open_ = custom or open_
     allowing = by_action.get("ALLOW", [])
     found = [_matches(request, obj) for obj in allowing]
     if not allowing or True in found:

@@ -13,21 +13,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import extension_provider, objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.extension_provider import (
+    Provider,
+    Providers,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod, Workload
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Need, Object, Snapshot
 
 _OPERATION = ("hosts", "notHosts", "paths", "notPaths", "methods", "notMethods")
 _SOURCE = ("requestPrincipals", "notRequestPrincipals")
 
-DENIES_ALL, DENIES_MORE, AUDITS_MORE, BYPASSED, CONSULTED_MORE, UNCHECKED = (
+DENIES_ALL, DENIES_MORE, AUDITS_MORE, BYPASSED, CONSULTED_MORE, UNCHECKED, UNTOLD = (
     "denies_all",
     "denies_more",
     "audits_more",
     "bypassed",
     "consulted_more",
     "jwt_unchecked",
+    "untold",
 )
 
 
@@ -79,12 +84,25 @@ def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
     )
 
 
-def on_tcp(config: Mesh, server: Workload, policies: Iterable[Object]) -> tuple[PolicyEffect, ...]:
-    """What the policies that select a server do once its port is TCP. policies: as read for `needs`."""
-    selecting = [obj for obj in policies if any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)]
+def selecting(server: Workload, policies: Iterable[Object]) -> list[Object]:
+    """Those that select a pod of a server; one with `targetRefs` is for waypoints and gateways."""
+    return [obj for obj in policies if any(selects(obj, pod) for pod in server.pods)]
+
+
+def providers(config: Mesh, snapshot: Snapshot, server: Workload, policies: Iterable[Object]) -> Providers:
+    """By name: what Istio makes of the providers that CUSTOM policies for a server name. Raises NotReadError."""
+    return extension_provider.of_policies(config, snapshot, server, selecting(server, policies))
+
+
+def on_tcp(server: Workload, policies: Iterable[Object], known: Providers) -> tuple[PolicyEffect, ...]:
+    """What the policies that select a server do once its port is TCP.
+
+    policies: as read for `needs`. known: their providers.
+    """
+    chosen = selecting(server, policies)
     # The rules of all ALLOW policies stand in one list: who is in none of them is denied.
-    allowed = sum(1 for rule in rules_on_tcp(server, selecting) if rule.action == "ALLOW" and not rule.never)
-    return tuple(effect for obj in selecting for effect in _effects(config, obj, allowed))
+    allowed = sum(1 for rule in rules_on_tcp(server, chosen) if rule.action == "ALLOW" and not rule.never)
+    return tuple(effect for obj in chosen for effect in _effects(obj, allowed, known))
 
 
 def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTcp, ...]:
@@ -109,7 +127,7 @@ def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTc
     return tuple(found)
 
 
-def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
+def _effects(obj: Object, allowed: int, known: Providers) -> Iterator[PolicyEffect]:
     """allowed: how many rules of ALLOW policies stay, of all that select the server."""
     if obj.get("kind") == "RequestAuthentication":
         reference = objects.reference("RequestAuthentication", obj)
@@ -117,20 +135,19 @@ def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
         return
     reference = objects.reference("AuthorizationPolicy", obj)
     body = objects.spec(obj)
-    if body.get("targetRefs") or body.get("targetRef"):
-        return  # waypoints and gateways only
     action = objects.text(body.get("action")) or "ALLOW"
     rules = [objects.mapping(rule) for rule in objects.sequence(body.get("rules"))]
     fields = sorted({field for rule in rules for field in http_only_fields(rule)})
     named = ", ".join(fields)
     lead = f"{reference}: "
     if action == "CUSTOM":
-        provider = objects.text(objects.mapping(body.get("provider")).get("name"))
-        if not _missing(config, provider):
-            yield from _custom(config, reference, provider, named)
+        name = extension_provider.named(obj)
+        provider = known[name]
+        if not provider.denies:
+            yield from _custom(reference, name, provider, named)
             return
         # builder.go:getBadCustomDenyRules: it denies what its rules match, on HTTP as on TCP.
-        lead, action = f"{reference}: the mesh has no provider {provider!r}, so it denies; ", "DENY"
+        lead, action = f"{reference}: it names provider {name!r}, {provider.denies}, so it denies; ", "DENY"
     if not fields:
         return
     if action == "ALLOW":
@@ -155,25 +172,15 @@ def _effects(config: Mesh, obj: Object, allowed: int) -> Iterator[PolicyEffect]:
         yield PolicyEffect(AUDITS_MORE, reference, lead + f"it loses {named} on TCP and audits more than it says")
 
 
-def _providers(config: Mesh) -> dict[str, dict[str, Any]]:
-    entries = map(objects.mapping, objects.sequence((config.settings or {}).get("extensionProviders")))
-    return {objects.text(entry.get("name")): entry for entry in entries}
-
-
-def _missing(config: Mesh, provider: str) -> bool:
-    return config.settings is not None and provider not in _providers(config)
-
-
-def _custom(config: Mesh, reference: str, provider: str, named: str) -> Iterator[PolicyEffect]:
-    if "envoyExtAuthzGrpc" not in _providers(config).get(provider, {}):
-        # The provider's Service is not read; Istio cannot build its filter without it, and denies (extauthz.go:170).
-        text = (
-            f"provider {provider!r} is asked over HTTP and is skipped on TCP: everyone passes without its check "
-            "(or is denied, where the provider's Service does not exist)"
-        )
+def _custom(reference: str, name: str, provider: Provider, named: str) -> Iterator[PolicyEffect]:
+    if provider.open:
+        text = f"what it does on TCP cannot be told: it names provider {name!r}, {provider.open}"
+        yield PolicyEffect(UNTOLD, reference, f"{reference}: {text}")
+    elif provider.kind == extension_provider.HTTP:
+        text = f"provider {name!r} is asked over HTTP and is skipped on TCP: everyone passes without its check"
         yield PolicyEffect(BYPASSED, reference, f"{reference}: {text}")
     elif named:
-        text = f"it loses {named} on TCP, and provider {provider!r} is asked about more connections than it says"
+        text = f"it loses {named} on TCP, and provider {name!r} is asked about more connections than it says"
         yield PolicyEffect(CONSULTED_MORE, reference, f"{reference}: {text}")
 
 

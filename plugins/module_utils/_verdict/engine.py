@@ -156,7 +156,8 @@ def _policy_effects(snapshot: Snapshot, path: Path) -> dict[int, tuple[PolicyEff
         if inbound.kind(deciding_port) != protocol.TCP or hop.step.server.mesh == "none":
             continue
         policies, problems = mesh.collect(snapshot, authorization.needs(path.mesh, hop.step.server))
-        found = authorization.on_tcp(path.mesh, hop.step.server, policies)
+        known = authorization.providers(path.mesh, snapshot, hop.step.server, policies)
+        found = authorization.on_tcp(hop.step.server, policies, known)
         effects[index] = (*found, *(PolicyEffect(UNKNOWN, "", problem) for problem in problems))
     return effects
 
@@ -174,7 +175,9 @@ def _admissions(
         policies, problems = mesh.collect(snapshot, authorization.policy_needs(path.mesh, hop.step.server))
         if problems:
             found[index] = PolicyEffect(admission.UNTOLD, "", f"Whom policies let in cannot be told: {problems[0]}")
-        elif effect := admission.of_hop(path.mesh, hop, policies):
+            continue
+        known = authorization.providers(path.mesh, snapshot, hop.step.server, policies)
+        if effect := admission.of_hop(path.mesh, hop, policies, known):
             found[index] = effect
     return found
 

@@ -15,7 +15,10 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.testimony import Testimony
 
 DENIALS = frozenset(
-    {authorization.DENIES_ALL, authorization.DENIES_MORE, admission.DENIES_CALLER, admission.DENIES_SOME}
+    {
+        *(authorization.DENIES_ALL, authorization.DENIES_MORE, authorization.UNTOLD),
+        *(admission.DENIES_CALLER, admission.DENIES_SOME, admission.MAY_DENY),
+    }
 )
 AGREES, DIFFERS, SILENT = "agrees", "differs", "silent"
 

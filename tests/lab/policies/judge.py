@@ -10,9 +10,13 @@ from catalogue.witness import RIGHT_HOST
 from meshlab.api import Manifest
 from stage.world import NAMESPACE
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import admission, authorization
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    admission,
+    authorization,
+    extension_provider,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.admission import Request
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.mesh import Mesh
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.extension_provider import Provider
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
 from policies.generator import PROVIDER
 
@@ -20,9 +24,10 @@ ANONYMOUS = "nobody"
 PORT = 9090
 # A caller's Host has the port, if its client says so: curl does on a port that is not HTTP's own.
 HOST = f"{RIGHT_HOST}:{PORT}"
-MESH = Mesh(
-    "istio-system", "cluster.local", {"extensionProviders": [{"name": PROVIDER, "envoyExtAuthzHttp": {}}]}, {}, ()
-)
+KNOWN = {
+    PROVIDER: Provider(extension_provider.HTTP),
+    "missing": Provider("", denies="which the mesh does not have"),
+}
 
 
 class Measured(NamedTuple):
@@ -53,7 +58,7 @@ def judge(measured: Measured, server: Workload) -> Told:
             decided += 1
             if predicted != admitted:
                 wrong.append(f"{caller} on {protocol}: predicted {said(predicted)}, was {said(admitted)}")
-    effects = {effect.effect for effect in authorization.on_tcp(MESH, server, [measured.policy])}
+    effects = {effect.effect for effect in authorization.on_tcp(server, [measured.policy], KNOWN)}
     wrong += [f"the effects are {sorted(effects)}, yet {text}" for text in untrue(effects, measured)]
     return Told(wrong, decided, undecided)
 
@@ -87,7 +92,7 @@ def admits(caller: str, policy: Manifest, server: Workload, tcp: bool) -> bool |
         path="/api/v1/query",
         tcp=tcp,
     )
-    effect = admission.effect([request], [policy], frozenset({PROVIDER}))
+    effect = admission.effect([request], [policy], KNOWN)
     if effect is not None and effect.effect == admission.UNTOLD:
         return None
     return effect is None

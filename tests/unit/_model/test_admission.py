@@ -12,9 +12,15 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.admission import (
     DENIES_CALLER,
     DENIES_SOME,
+    MAY_DENY,
     METHODS,
     UNTOLD,
     Request,
+)
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.extension_provider import (
+    GRPC,
+    HTTP,
+    Provider,
 )
 
 REQUEST = Request(
@@ -45,9 +51,18 @@ def when(key: str, **fields: Any) -> dict[str, Any]:
     return {"when": [{"key": key, **fields}]}
 
 
-def found(*policies: dict[str, Any], providers: frozenset[str] | None = frozenset(), **changes: Any) -> str:
+# Why Istio denies, why that cannot be told, and two that it asks.
+PROVIDERS = {
+    "nobody": Provider("", denies="which the mesh does not have"),
+    "unread": Provider(HTTP, open="and Services could not be listed"),
+    "known": Provider(HTTP),
+    "grpc": Provider(GRPC),
+}
+
+
+def found(*policies: dict[str, Any], **changes: Any) -> str:
     requests = [REQUEST._replace(method=method, **changes) for method in METHODS]
-    effect = admission.effect(requests, policies, providers)
+    effect = admission.effect(requests, policies, PROVIDERS)
     return effect.effect if effect else ""
 
 
@@ -103,14 +118,14 @@ def test_one_rule_that_allows(rule: dict[str, Any], expected: str) -> None:
         ([policy("CUSTOM", source(namespaces=["other"]), provider={"name": "nobody"})], ""),
         ([policy("CUSTOM", operation(paths=["/admin"]), provider={"name": "known"})], ""),
         ([policy("CUSTOM", {}, provider={"name": "known"})], UNTOLD),
+        ([policy("CUSTOM", {}, provider={"name": "unread"})], MAY_DENY),
+        ([policy("CUSTOM", source(namespaces=["other"]), provider={"name": "unread"})], ""),
+        ([policy("CUSTOM", {}, provider={"name": "unread"}), policy("ALLOW")], DENIES_CALLER),
+        ([policy("CUSTOM", {}, provider={"name": "unread"}), policy("DENY", source(ipBlocks=["x"]))], MAY_DENY),
     ],
 )
 def test_policies_together(policies: list[dict[str, Any]], expected: str) -> None:
-    assert found(*policies, providers=frozenset({"known"})) == expected
-
-
-def test_mesh_settings_that_were_not_read_accuse_no_policy() -> None:
-    assert found(policy("CUSTOM", {}, provider={"name": "nobody"}), providers=None) == UNTOLD
+    assert found(*policies) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,10 +137,12 @@ def test_mesh_settings_that_were_not_read_accuse_no_policy() -> None:
         ([policy("DENY", when("request.headers[x]", values=["y"]))], DENIES_CALLER),
         ([policy("ALLOW", source(namespaces=["monitoring"]))], ""),
         ([policy("CUSTOM", {}, provider={"name": "known"})], ""),
+        ([policy("CUSTOM", {}, provider={"name": "grpc"})], UNTOLD),
+        ([policy("CUSTOM", {}, provider={"name": "nobody"})], DENIES_CALLER),
     ],
 )
 def test_on_tcp_what_is_only_in_http_plays_no_part(policies: list[dict[str, Any]], expected: str) -> None:
-    assert found(*policies, providers=frozenset({"known"}), tcp=True) == expected
+    assert found(*policies, tcp=True) == expected
 
 
 def test_a_caller_without_identity_matches_no_principal() -> None:

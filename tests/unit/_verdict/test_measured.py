@@ -324,7 +324,7 @@ def test_the_rules_of_all_allow_policies_stand_in_one_list(other: list[Object], 
     policies = [
         istio("AuthorizationPolicy", name, {"rules": rules}) for name, rules in (("a", [METHODS]), ("b", other))
     ]
-    found = authorization.on_tcp(path.mesh, path.hops[-1].step.server, policies)
+    found = authorization.on_tcp(path.hops[-1].step.server, policies, {})
     assert found[0].effect == effect
 
 

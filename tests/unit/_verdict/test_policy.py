@@ -8,7 +8,7 @@ from variations import METHODS, PRINCIPALS, Change, both, expect, mesh, policy, 
 from world import PROMETHEUS_HOST, istio
 
 OTHERS = {"from": [{"source": {"principals": ["cluster.local/ns/monitoring/sa/somebody"]}}]}
-PROVIDER = mesh(extensionProviders=[{"name": "", "envoyExtAuthzHttp": {"service": "a.b.svc", "port": 80}}])
+PROVIDER = mesh(extensionProviders=[{"name": "x", "envoyExtAuthzHttp": {"service": PROMETHEUS_HOST, "port": 80}}])
 
 
 def authorization(*rules: dict[str, object], selector: str = "prometheus") -> Change:
@@ -29,7 +29,15 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "HTTP-only DENY policy on TCP": (policy("DENY", METHODS), "broken", "QP501"),
     "DENY policy on TCP that keeps another's source": (policy("DENY", {**METHODS, **OTHERS}), "at_risk", "QP501"),
     "DENY policy on TCP that keeps the proxy's source": (policy("DENY", {**METHODS, **PRINCIPALS}), "broken", "QP503"),
-    "CUSTOM policy on TCP": (both(PROVIDER, policy("CUSTOM", METHODS)), "at_risk", "QP501"),
+    "CUSTOM policy on TCP": (
+        both(
+            PROVIDER,
+            policy("CUSTOM", METHODS),
+            lambda w: w.get("AuthorizationPolicy", "az")["spec"].update(provider={"name": "x"}),
+        ),
+        "at_risk",
+        "QP501",
+    ),
     "CUSTOM policy on TCP without its provider": (policy("CUSTOM", METHODS), "broken", "QP501"),
     "CUSTOM policy without its provider on TCP, for others": (
         policy("CUSTOM", {**METHODS, **OTHERS}),

@@ -30,7 +30,8 @@ def check(before: State, after: State, _changes: tuple[Change, ...]) -> Iterator
         policies, problems = mesh.collect(before.snapshot, authorization.needs(before.path.mesh, new.step.server))
         for problem in problems:
             yield Objection(f"What this would do to policies cannot be told: {problem}.")
-        for effect in authorization.on_tcp(after.path.mesh, new.step.server, policies):
+        known = authorization.providers(before.path.mesh, before.snapshot, new.step.server, policies)
+        for effect in authorization.on_tcp(new.step.server, policies, known):
             yield Objection(effect=_consent(effect, becomes))
 
 

@@ -26,7 +26,7 @@ RULE = Rule(
     why=(
         "On TCP these fields do not exist. ALLOW: the rule is dropped, and if none is left everyone is denied. "
         "DENY: only the field is dropped, so the rule denies more. CUSTOM with an HTTP provider is skipped: "
-        "everyone passes. JWTs are not checked."
+        "everyone passes; where Istio cannot use the provider it denies instead. JWTs are not checked."
     ),
     evidence=(
         "New connections are reset (502 or 503 at the caller); server sidecar: `rbac_access_denied_matched_policy`. "
@@ -47,6 +47,7 @@ _STATUS = {
     authorization.DENIES_MORE: AT_RISK,
     authorization.BYPASSED: AT_RISK,
     authorization.UNCHECKED: AT_RISK,
+    authorization.UNTOLD: UNKNOWN,
     UNKNOWN: UNKNOWN,
 }
 

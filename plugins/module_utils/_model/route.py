@@ -48,8 +48,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.virtual_service import Destination
 
-# An ExternalName Service may stand for another one, and so on; Kubernetes itself gives up on loops.
-MAX_ALIASES = 8
 _CATCH_ALL = {
     "ALLOW_ANY": (PASSTHROUGH, "PassthroughCluster", "allow_any", "lets it out in plaintext"),
     "REGISTRY_ONLY": (BLOCKED, "", "block_all", "answers 502 itself"),
@@ -140,14 +138,12 @@ def _tcp(config: Mesh, step: Step, host: str, view: View, taken: Taken, owner: S
     rule = None
     if not protocol.is_tls(taken.egress.protocol, owner.port(view.port)):
         rule = virtual_service.tcp_destination_of(config, step.client, view.scope, taken.egress, owner, view.port)
-        target = _target(config, step, rule.host, view.services, any_port=True)[0] if rule else None
-        if rule and target:
+        named = _named(config, step, rule.host, view.services)[0] if rule else None
+        if rule and named and service_exported_to(named, step.client.namespace):
             # The only port of what is named, be it an alias: route.go:GetDestinationCluster.
-            meant = hostnames.service_name(rule.host, step.client.namespace, config.domain)
-            named = (meant and view.services.named(*meant)) or target
-            port = rule.port or (named.ports[0].number if len(named.ports) == 1 else 0)
-            rule = rule._replace(host=hostnames.fqdn(target, config.domain), port=port)
-    return _to_owner(config, step, _by_address(host, view, taken, ""), rule, owner, view.services)
+            only = named.ports[0].number if len(named.ports) == 1 else None
+            rule = rule._replace(port=only if rule.port is None else rule.port)
+    return _to_owner(config, step, _by_address(host, view, taken, ""), rule, owner, view.services, any_port=True)
 
 
 def _sniffed(
@@ -183,26 +179,33 @@ def _by_host(config: Mesh, step: Step, host: str, view: View, taken: Taken, egre
 
 
 def _to_owner(
-    config: Mesh, step: Step, route: Route, rule: Destination | None, owner: Service | None, services: ServiceIndex
+    config: Mesh,
+    step: Step,
+    route: Route,
+    rule: Destination | None,
+    owner: Service | None,
+    services: ServiceIndex,
+    any_port: bool = False,
 ) -> Route:
-    """Where a rule leads, or without one the owner's own cluster."""
+    """Where a rule leads, or without one the owner's own cluster. any_port: as for _target."""
     if rule is not None:
-        return _follow(config, step, route._replace(name=""), rule, services)
+        return _follow(config, step, route._replace(name=""), rule, services, any_port)
     if owner is None:
         return route._replace(kind=UNKNOWN)
     kind = SERVICE if owner == step.service else OTHER_SERVICE
     return route._replace(kind=kind, cluster=cluster_name(owner, step.port.number, config.domain))
 
 
-def _follow(config: Mesh, step: Step, route: Route, found: Destination, services: ServiceIndex) -> Route:
+def _follow(
+    config: Mesh, step: Step, route: Route, found: Destination, services: ServiceIndex, any_port: bool
+) -> Route:
     """A route that a VirtualService has decided."""
     if found.problem:
         return route._replace(
             kind=UNKNOWN, cluster="", why=f"{found.source} applies, and {found.problem}", source=found.source
         )
-    port = found.port or step.port.number
-    target, read = _target(config, step, found.host, services)
-    name = hostnames.fqdn(target, config.domain) if target else found.host
+    port = step.port.number if found.port is None else found.port
+    name, target, read = _target(config, step, found.host, services, any_port)
     route = route._replace(
         cluster=f"outbound|{port}|{found.subset}|{name}",
         host_after=found.host_after or route.host_after,
@@ -230,24 +233,30 @@ def _follow(config: Mesh, step: Step, route: Route, found: Destination, services
 
 
 def _target(
-    config: Mesh, step: Step, host: str, services: ServiceIndex, any_port: bool = False
-) -> tuple[Service | None, bool]:
-    """The Service that a destination means, aliases followed, and whether its namespace has been read.
+    config: Mesh, step: Step, host: str, services: ServiceIndex, any_port: bool
+) -> tuple[str, Service | None, bool]:
+    """The name that a destination's cluster bears, the Service of that name, and whether its namespace has been read.
 
+    One alias is followed, and an alias of an alias has no cluster: route.go:GetDestinationCluster, cluster.go:483.
     any_port: False for HTTP routes, where a listener knows only the aliases that have its port: httproute.go:341-364.
     """
-    for _alias in range(MAX_ALIASES):
-        meant = hostnames.service_name(host, step.client.namespace, config.domain)
-        if not host.endswith(f".svc.{config.domain}") or meant is None:
-            # No cluster bears a short name. Another name may be a ServiceEntry's.
-            return None, virtual_host.service_entry(config, step.client, step.port.number, host) == ""
-        found = services.named(*meant)
-        if found is None or not found.external_name:
-            return found, meant[0] in services.namespaces
-        if not any_port and found.port(step.port.number) is None:
-            return None, True
-        host = found.external_name
-    return None, True
+    found, read = _named(config, step, host, services)
+    if found is None or not found.external_name:
+        return host, found, read
+    unknown_here = not any_port and found.port(step.port.number) is None
+    if unknown_here or not service_exported_to(found, step.client.namespace):
+        return host, None, True
+    behind, read = _named(config, step, found.external_name, services)
+    return found.external_name, None if behind is None or behind.external_name else behind, read
+
+
+def _named(config: Mesh, step: Step, host: str, services: ServiceIndex) -> tuple[Service | None, bool]:
+    """The Service with a full name, and whether its namespace has been read."""
+    meant = hostnames.service_name(host, step.client.namespace, config.domain)
+    if not host.endswith(f".svc.{config.domain}") or meant is None:
+        # No cluster bears a short name. Another name may be a ServiceEntry's.
+        return None, virtual_host.service_entry(config, step.client, step.port.number, host) == ""
+    return services.named(*meant), meant[0] in services.namespaces
 
 
 def _unseen(step: Step, host: str, view: View) -> Route:

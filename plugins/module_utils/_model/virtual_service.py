@@ -27,13 +27,14 @@ _PER_REQUEST = ("uri", "scheme", "method", "authority", "headers", "queryParams"
 
 
 class Destination(NamedTuple):
-    """Where a rule sends a request. port 0: the port on which it came. host_after: the Host after rewriting, "" = kept.
+    """Where a rule sends a request. port: None = that on which it came, 0 = `port: {}`. host_after: the Host after
+    rewriting, "" = kept.
 
     problem: why the rule's outcome cannot be told from configuration; "" where it can.
     """
 
     host: str
-    port: int
+    port: int | None
     subset: str
     host_after: str
     problem: str
@@ -104,7 +105,7 @@ def http_destination(obj: Object, client: Workload, port: int, domain: str) -> D
     else:
         if found:
             # Every rule has a condition of its own: a request that meets none gets 404.
-            found.append(Destination("", 0, "", "", "no rule without a condition on the request", _source(obj)))
+            found.append(Destination("", None, "", "", "no rule without a condition on the request", _source(obj)))
     if not found:
         return None
     if len({entry._replace(source="") for entry in found}) > 1:
@@ -169,16 +170,17 @@ def _destination(obj: Object, rule: dict[str, Any], domain: str) -> Destination:
     namespace, source = objects.namespace(obj), _source(obj)
     for key in ("redirect", "directResponse", "delegate"):
         if rule.get(key):
-            return Destination("", 0, "", "", f"it has a {key}", source)
+            return Destination("", None, "", "", f"it has a {key}", source)
     targets = [
         objects.mapping(objects.mapping(entry).get("destination")) for entry in objects.sequence(rule.get("route"))
     ]
     if not targets:
-        return Destination("", 0, "", "", "a rule has no route", source)
+        return Destination("", None, "", "", "a rule has no route", source)
     problem = "it splits traffic between destinations" if any(target != targets[0] for target in targets) else ""
     return Destination(
         host=hostnames.resolved(objects.text(targets[0].get("host")), namespace, domain),
-        port=int(objects.mapping(targets[0].get("port")).get("number", 0) or 0),
+        # A port that is given, if as nothing, counts: route.go:GetDestinationCluster.
+        port=None if targets[0].get("port") is None else int(objects.mapping(targets[0]["port"]).get("number") or 0),
         subset=objects.text(targets[0].get("subset")),
         host_after=_host_after(rule),
         problem=problem,

@@ -7,6 +7,7 @@ Hosts play no part in it. The second carries the Host along and predicts each ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
@@ -273,13 +274,10 @@ def predict(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> Hop:
 def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tuple[ServiceIndex, tuple[str, ...]]:
     """The Services that this Host could mean, and what of them could not be read.
 
-    Those of the server's namespace, and of the namespace that the Host names. Where the client may not see the server's
-    Service, what it sees of its own namespace on the port takes the Service's place.
+    Those of the server's namespace, and of the namespaces that the Host names, by way of aliases too. Where the client
+    may not see the server's Service, what it sees of its own namespace on the port takes the Service's place.
     """
-    namespaces = [step.service.namespace]
-    named = hostnames.service_name(hostnames.without_port(host), step.client.namespace, config.domain)
-    if named is not None:
-        namespaces.append(named[0])
+    namespaces = [step.service.namespace, *_homes(config, snapshot, step.client.namespace, host)]
     scoped = step.client.mesh == "sidecar" and sidecar_scope.of_workload(config, step.client).source
     unheard = protocol.of_port(step.port).kind == protocol.UDP
     if scoped or unheard or not service_exported_to(step.service, step.client.namespace):
@@ -293,6 +291,20 @@ def _services_for(config: Mesh, snapshot: Snapshot, step: Step, host: str) -> tu
         if answer.problem
     )
     return (step.services, unread) if unread else (snapshot.derived(needs, ServiceIndex), ())
+
+
+def _homes(config: Mesh, snapshot: Snapshot, namespace: str, host: str) -> Iterator[str]:
+    """The namespaces of the Service that a Host names and, where it is an alias, of those that it stands for."""
+    named = hostnames.service_name(hostnames.without_port(host), namespace, config.domain)
+    seen: set[tuple[str, str]] = set()
+    while named is not None and named not in seen:
+        seen.add(named)
+        yield named[0]
+        need = Need("list", "Service", named[0])
+        snapshot.require(need)
+        found = snapshot.derived((need,), ServiceIndex).named(*named)
+        full = found.external_name if found else ""
+        named = hostnames.service_name(full, "", config.domain) if full.endswith(f".svc.{config.domain}") else None
 
 
 def _host_after(relay: Relay, incoming: str) -> str:

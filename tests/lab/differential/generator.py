@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 DOMAIN = "svc.cluster.local"
-# The name of an ExternalName Service.
-ALIAS = "alias"
+# The names of ExternalName Services: one for a Service, one for the other.
+ALIAS, OUTER = "alias", "outer"
 TLS_MODE = "security.istio.io/tlsMode"
 SERVER, BARE, BOTH = {"app": "server"}, {"app": "bare"}, {"tier": "back"}
 # Declared protocols, (name, appProtocol), weighted by how often people write them.
@@ -79,12 +79,9 @@ class _Maker:
         if self.often(0.25):
             found.append(self.service(self.some("alpha", "omega"), self.slot.client))
         if self.often(0.2):
-            spec = {
-                "type": "ExternalName",
-                "externalName": self.full("alpha"),
-                "ports": [self.port(self.slot.ports[0])],
-            }
-            found.append(_object("v1", "Service", self.slot.server, ALIAS, spec))
+            found.append(self.alias(ALIAS, "alpha"))
+            if self.often(0.4):
+                found.append(self.alias(OUTER, ALIAS))
         for share, make in (
             (0.5, self.destination_rule),
             (0.2, self.destination_rule),
@@ -133,11 +130,15 @@ class _Maker:
             found["metadata"]["annotations"] = {"networking.istio.io/exportTo": scope}
         return found
 
+    def alias(self, name: str, of: str) -> Object:
+        spec = {"type": "ExternalName", "externalName": self.full(of), "ports": [self.port(self.slot.ports[0])]}
+        return _object("v1", "Service", self.slot.server, name, spec)
+
     def host(self) -> str:
         """A host as people write it in Istio's objects, of a Service in the server's namespace mostly."""
         name = self.some(*(service["metadata"]["name"] for service in self.services))
         if self.often(0.06):
-            name = ALIAS
+            name = self.some(ALIAS, OUTER)
         return str(self.some(self.full(name), self.full(name), name, f"{name}.{self.slot.server}"))
 
     def tls(self) -> Object:

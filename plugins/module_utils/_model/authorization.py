@@ -25,6 +25,9 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 _OPERATION = ("hosts", "notHosts", "paths", "notPaths", "methods", "notMethods")
 _SOURCE = ("requestPrincipals", "notRequestPrincipals")
 
+_DRY_RUN = "istio.io/dry-run"
+# Of Go's strconv.ParseBool.
+_TRUE = ("1", "t", "T", "true", "True", "TRUE")
 DENIES_ALL, DENIES_MORE, AUDITS_MORE, BYPASSED, CONSULTED_MORE, UNCHECKED, UNTOLD = (
     "denies_all",
     "denies_more",
@@ -69,10 +72,7 @@ def policy_needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
 def restricts(server: Workload, policies: Iterable[Object]) -> bool:
     """Whether an ALLOW policy selects the server, so that whom none allows is denied."""
     return any(
-        (objects.text(objects.spec(obj).get("action")) or "ALLOW") == "ALLOW"
-        and not objects.spec(obj).get("targetRefs")
-        and any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)
-        for obj in policies
+        (objects.text(objects.spec(obj).get("action")) or "ALLOW") == "ALLOW" for obj in selecting(server, policies)
     )
 
 
@@ -85,7 +85,7 @@ def needs(config: Mesh, server: Workload) -> tuple[Need, ...]:
 
 
 def selecting(server: Workload, policies: Iterable[Object]) -> list[Object]:
-    """Those that select a pod of a server; one with `targetRefs` is for waypoints and gateways."""
+    """Those that hold for a pod of a server."""
     return [obj for obj in policies if any(selects(obj, pod) for pod in server.pods)]
 
 
@@ -111,11 +111,10 @@ def rules_on_tcp(server: Workload, policies: Iterable[Object]) -> tuple[RuleOnTc
     policies: as read for `needs`, of the server's namespace and the root namespace.
     """
     found = []
-    for obj in policies:
+    for obj in selecting(server, policies):
         body = objects.spec(obj)
         action = _ENVOY_ACTIONS.get(objects.text(body.get("action")) or "ALLOW")
-        selected = any(objects.selects(_selector(obj), pod.labels) for pod in server.pods)
-        if action is None or not selected or body.get("targetRefs") or body.get("targetRef"):
+        if action is None:
             continue
         rules = [objects.mapping(rule) for rule in objects.sequence(body.get("rules"))]
         prefix = f"ns[{objects.namespace(obj)}]-policy[{objects.name(obj)}]-rule"
@@ -212,9 +211,14 @@ def _without_http(rule: dict[str, Any]) -> bool:
 
 
 def selects(obj: Object, pod: Pod) -> bool:
-    """Whether a policy selects a pod; one with `targetRefs` is for waypoints and gateways."""
-    body = objects.spec(obj)
-    return objects.selects(_selector(obj), pod.labels) and not body.get("targetRefs") and not body.get("targetRef")
+    """Whether a policy selects a pod and is enforced; one with `targetRefs` is for waypoints and gateways.
+
+    A dry run is only logged: https://istio.io/latest/docs/tasks/security/authorization/authz-dry-run/, builder.go
+    isDryRun.
+    """
+    body, annotations = objects.spec(obj), objects.mapping(objects.metadata(obj).get("annotations"))
+    at_home = not body.get("targetRefs") and not body.get("targetRef")
+    return at_home and annotations.get(_DRY_RUN) not in _TRUE and objects.selects(_selector(obj), pod.labels)
 
 
 def _selector(obj: Object) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from variations import METHODS, PRINCIPALS, Change, both, expect, mesh, policy, rewrite
-from world import PROMETHEUS_HOST, istio
+from world import PROMETHEUS_HOST, World, istio
 
 OTHERS = {"from": [{"source": {"principals": ["cluster.local/ns/monitoring/sa/somebody"]}}]}
 PROVIDER = mesh(extensionProviders=[{"name": "x", "envoyExtAuthzHttp": {"service": PROMETHEUS_HOST, "port": 80}}])
@@ -14,6 +14,14 @@ PROVIDER = mesh(extensionProviders=[{"name": "x", "envoyExtAuthzHttp": {"service
 def authorization(*rules: dict[str, object], selector: str = "prometheus") -> Change:
     body = {"selector": {"matchLabels": {"app.kubernetes.io/name": selector}}, "rules": list(rules)}
     return lambda world: world.add(istio("AuthorizationPolicy", "az", body))
+
+
+def dry_run(change: Change, said: str, *rules: dict[str, object]) -> Change:
+    def annotate(world: World) -> None:
+        metadata = world.get("AuthorizationPolicy", "az")["metadata"]
+        metadata["annotations"] = {"istio.io/dry-run": said}
+
+    return both(change, authorization(*(rules or (OTHERS,))), annotate)
 
 
 # name: what differs from the stack, expected status, expected code
@@ -54,6 +62,13 @@ CASES: dict[str, tuple[Change, str, str]] = {
     ),
     "ALLOW policy that nothing matches": (both(rewrite(PROMETHEUS_HOST), authorization()), "broken", "QP503"),
     "ALLOW policy for some methods": (both(rewrite(PROMETHEUS_HOST), authorization(METHODS)), "healthy", ""),
+    "ALLOW policy for others on HTTP, as a dry run": (dry_run(rewrite(PROMETHEUS_HOST), "true"), "healthy", ""),
+    "ALLOW policy for others on HTTP, as no dry run": (dry_run(rewrite(PROMETHEUS_HOST), "no"), "broken", "QP503"),
+    "ALLOW policy for others on TCP, as a dry run": (
+        dry_run(lambda w: w.port("prometheus", appProtocol="tcp"), "1", METHODS),
+        "healthy",
+        "",
+    ),
     "ALLOW policy for others on the first hop": (
         both(rewrite(PROMETHEUS_HOST), authorization(OTHERS, selector="prom-label-proxy")),
         "broken",

@@ -291,7 +291,7 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
             return {**result, "msg": f"Would apply {choice.name(remedy)}: {what}"}
         result["run"] = run.carry_out(client, namespace, facts, remedy.changes, params["wait_timeout"], soak_seconds)
     except executor.ApplyError as error:
-        failed = {**result, "run": error.run, "changed": bool(error.left)}
+        failed = {**result, "run": error.run, "changed": error.wrote}
         failed |= {"restored": list(error.undone), "left": list(error.left)}
         raise _module.FailError(f"{choice.name(remedy)} failed: {error}", failed) from error
     return {**result, "msg": f"Applied {choice.name(remedy)}: {what}{stayed}"}

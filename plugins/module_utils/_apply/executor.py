@@ -39,8 +39,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 class ApplyError(KubeError):
     """The plan was not carried out. undone: what was taken back; left: what was not, and why, as sentences.
 
-    notes: what else went wrong, such as a journal that could not be written to its end. taken_back: by someone else.
-    run: the journal's name.
+    notes: what else went wrong, such as a journal that could not be written to its end. wrote: whether anything of the
+    plan was written, or may have been, whoever took it back since. run: the journal's name.
     """
 
     run = ""
@@ -51,13 +51,13 @@ class ApplyError(KubeError):
         undone: Sequence[str] = (),
         left: Sequence[str] = (),
         notes: Sequence[str] = (),
-        taken_back: bool = False,
+        wrote: bool = False,
     ) -> None:
-        self.undone, self.left, self.notes = tuple(undone), tuple(left), tuple(notes)
+        self.undone, self.left, self.notes, self.wrote = tuple(undone), tuple(left), tuple(notes), wrote
         if undone:
             tail = f" Taken back: {', '.join(undone)}."
         else:
-            tail = "" if left else " Nothing of the fix stands." if taken_back else " Nothing was changed."
+            tail = "" if left else " Nothing of the fix stands." if wrote else " Nothing was changed."
         rest = f" Not taken back: {' '.join(left)}" if left else ""
         super().__init__(" ".join([f"{message}{tail}{rest}", *notes]))
 
@@ -100,6 +100,7 @@ def execute(
     whether the changes stay; one that does not is a failure. Raises ApplyError.
     """
     effects = Effects(client, journal, timeout, with_duty(clock, keep))
+    wrote = False
     try:
         for index, entry in enumerate(journal.entries):
             keep()
@@ -112,6 +113,7 @@ def execute(
                     # Refused for certain: there is nothing of this change to take back.
                     journal.mark(index, record.PENDING)
                 raise
+            wrote = True
             journal.mark(index, record.APPLIED, objects.text(objects.metadata(written).get("uid")))
             effects.wait_for(index)
         soak.watch(client, journal, soak_seconds, with_duty(clock, keep))
@@ -119,11 +121,11 @@ def execute(
     except LostError as error:
         # Whoever holds the path now may be at work on it: it is left as it is, and the journal stays open.
         left = [f"{entry.change.target}." for entry in journal.entries if entry.state == record.APPLIED]
-        raise ApplyError(str(error), left=left) from error
+        raise ApplyError(str(error), left=left, wrote=wrote) from error
     except KubeError as error:
         undone = reverter.revert(client, journal, timeout, clock, keep, note=str(error))
-        nothing_stands = isinstance(error, soak.TakenBackError)
-        raise ApplyError(str(error), undone.restored, undone.left, undone.notes, nothing_stands) from error
+        wrote = wrote or bool(undone.written or undone.left)
+        raise ApplyError(str(error), undone.restored, undone.left, undone.notes, wrote) from error
 
 
 def _write(client: Client, change: Change, dry: bool = False) -> Object:

@@ -5,7 +5,8 @@ It runs in mitmproxy's own Python and imports nothing of ours. What it does is d
 
     PUT /faults     harm requests so from now on, and count them from 0; {} harms none
     DELETE /faults  harm none any more, and let go what is held
-    GET /faults     {"held": whether an answer is held, "requests": [[method, path with query, body], …]}
+    GET /faults     {"held": whether an answer is held, "requests": [[method, path with query, body], …],
+                     "statuses": [what the server answered to each, 0 where it was not asked or has not answered, …]}
 
 The data has `strikes` (index of the first request that is harmed), `lasting`, `methods`, `spared` (a part of paths
 that are never harmed), `writes` (whether to count what stores something and nothing else) and `does`: `answer` with
@@ -21,7 +22,7 @@ import json
 from mitmproxy import http
 
 HERE = "/faults"
-HARM = "harm"
+HARM, NUMBER = "harm", "number"
 REVIEWS = "/authorization.k8s.io/"
 
 
@@ -31,6 +32,7 @@ class Faults:
     def __init__(self) -> None:
         self.plan: dict = {}
         self.seen: list[list[str]] = []
+        self.statuses: list[int] = []
         self.held = False
         self.released = asyncio.Event()
 
@@ -40,7 +42,9 @@ class Faults:
         if asked.path == HERE:
             flow.response = http.Response.make(200, self._told(asked), {"Content-Type": "application/json"})
             return
+        flow.metadata[NUMBER] = len(self.seen), self.statuses
         self.seen.append([asked.method, asked.path, asked.get_text(strict=False) or ""])
+        self.statuses.append(0)
         only_writes = self.plan.get("writes", False)
         counted = [seen for seen in self.seen if _writes(*seen)] if only_writes else self.seen
         if (only_writes and not _writes(*self.seen[-1])) or not self._strikes(len(counted) - 1, asked):
@@ -53,6 +57,9 @@ class Faults:
     async def response(self, flow: http.HTTPFlow) -> None:
         """Harm an answer on its way back."""
         does = flow.metadata.get(HARM)
+        if does != "answer" and NUMBER in flow.metadata:
+            number, statuses = flow.metadata[NUMBER]
+            statuses[number] = flow.response.status_code
         if does == "reset":
             flow.kill()
         elif does == "truncate":
@@ -71,12 +78,12 @@ class Faults:
 
     def _told(self, asked: http.Request) -> str:
         if asked.method == "PUT":
-            self.plan, self.seen = json.loads(asked.get_text()), []
+            self.plan, self.seen, self.statuses = json.loads(asked.get_text()), [], []
         elif asked.method == "DELETE":
             self.plan = {}
             self.released.set()
             self.released = asyncio.Event()
-        return json.dumps({"held": self.held, "requests": self.seen})
+        return json.dumps({"held": self.held, "requests": self.seen, "statuses": self.statuses})
 
 
 def _writes(method: str, path: str, body: str) -> bool:

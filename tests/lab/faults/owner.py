@@ -53,7 +53,7 @@ class Owner:
 
 
 def main(remedy: str, delay: float) -> str:
-    """Return what the run printed. Raises LabError where it claims to have succeeded."""
+    """Return what the run printed. Raises LabError where it claims to have succeeded, or to have changed nothing."""
     api = Api(folders())
     owner = Owner(api, delay)
     try:
@@ -64,6 +64,8 @@ def main(remedy: str, delay: float) -> str:
         raise LabError(f"The owner had nothing to take back: {printed}")
     if code == 0:
         raise LabError(f"The run claims success, and the owner took the fix back: {printed}")
+    if "changed=1 " not in printed:
+        raise LabError(f"The run claims to have changed nothing, and the owner took its fix back: {printed}")
     return printed
 
 

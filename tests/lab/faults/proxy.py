@@ -29,10 +29,14 @@ EVERY_METHOD = ("GET", "POST", "PATCH", "DELETE")
 
 
 class Seen(NamedTuple):
-    """held: an answer is held. requests: (method, path with query, body) of each since `harm` or `watch`."""
+    """held: an answer is held. requests: (method, path with query, body) of each since `harm` or `watch`.
+
+    statuses: what the server answered to each; 0 where it was not asked, or has not answered.
+    """
 
     held: bool
     requests: tuple[tuple[str, str, str], ...]
+    statuses: tuple[int, ...]
 
 
 class Proxy:
@@ -61,7 +65,7 @@ class Proxy:
     def seen(self) -> Seen:
         with urlopen(f"{self.url}/faults", timeout=5) as answer:
             told = json.load(answer)
-        return Seen(told["held"], tuple(map(tuple, told["requests"])))
+        return Seen(told["held"], tuple(map(tuple, told["requests"])), tuple(told["statuses"]))
 
     def _tell(self, method: str, plan: dict[str, Any]) -> None:
         with urlopen(Request(f"{self.url}/faults", json.dumps(plan).encode(), method=method), timeout=5):

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
-from fault_matrix.play import Objects
+from fault_matrix.play import Objects, is_write
 from fault_matrix.rows import EVERYTHING, Row
 from meshlab.api import Api
 from stage.query import UID
 from stage.world import NAMESPACE
 
-from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Request
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Request, is_dry
 from faults import leases
 from faults.proxy import Proxy
 
@@ -66,6 +66,13 @@ class Lab:
 
     def requests(self) -> list[Request]:
         return [_request(*seen) for seen in self._proxy.seen().requests]
+
+    def committed(self) -> list[Request]:
+        seen = self._proxy.seen()
+        asked = zip(seen.requests, seen.statuses, strict=True)
+        # 0: the server was not asked, or has not answered.
+        done = [_request(*request) for request, status in asked if 200 <= status < 300]
+        return [request for request in done if is_write(request) and not is_dry(request)]
 
     def expire_locks(self) -> None:
         leases.expire(self._api)

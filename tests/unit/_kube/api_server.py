@@ -64,6 +64,7 @@ def status(code: int, reason: str, message: str, **details: str) -> Object:
 class ApiServer:
     """Objects by (plural, namespace, name); every request is kept in `requests`.
 
+    committed: those of them that stored something, whatever became of the answer.
     logs: by (namespace, pod, container). commands: by the words of the command: stdout, stderr, exit code.
     forwards: by (namespace, pod, port): where a port-forward leads. faults: asked in turn before every answer; the
     first that returns an Answer decides. unserved: "group/version" that is not installed.
@@ -75,6 +76,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.requests: list[Request] = []
+        self.committed: list[Request] = []
         self.logs: dict[tuple[str, str, str], str] = {}
         self.commands: dict[tuple[str, ...], tuple[str, str, int]] = {}
         self.forwards: dict[tuple[str, str, int], tuple[str, int]] = {}
@@ -156,7 +158,10 @@ class ApiServer:
             version = found and (f"{found['group']}/{found['version']}" if found["group"] else found["version"])
             if not found or version in self.unserved or not self._known(found["group"], found["plural"]):
                 return Answer(404, b"404 page not found\n")
-            return self._handle(request, found["plural"], found["namespace"] or "", found["name"] or "", found["sub"])
+            answer = self._handle(request, found["plural"], found["namespace"] or "", found["name"] or "", found["sub"])
+            if request.method != "GET" and not is_dry(request) and answer.status < 300:
+                self.committed.append(request)
+            return answer
 
     def _known(self, group: str | None, plural: str) -> bool:
         return any(r.plural == plural and r.group == (group or "") for r in RESOURCES.values())

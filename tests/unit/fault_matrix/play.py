@@ -77,6 +77,9 @@ class Stage(Protocol):
     def requests(self) -> list[Request]:
         """What was asked of the API server since then."""
 
+    def committed(self) -> list[Request]:
+        """Those of them that stored something, whatever became of the answer."""
+
     def expire_locks(self) -> None:
         """Whoever holds a Lease has not renewed it for too long."""
 
@@ -157,7 +160,8 @@ class Play:
 
     def _untrue(self, result: dict[str, Any]) -> Iterator[str]:
         stands = self._mesh()
-        changed = stands != self.before
+        # Also what was taken back at once: pods may have been replaced for it.
+        changed = any(_written(request)[0] not in OWN for request in self._stage.committed())
         # What may have been written counts as changed, where it is said to be unknown.
         unknown = any(text.startswith("It is unknown whether ") for text in result.get("left", []))
         if result.get("changed", False) is not changed and not (unknown and result["changed"]):
@@ -167,7 +171,8 @@ class Play:
             yield f"no clear sentence: {message!r}"
         if not result.get("failed") and stands != self.after:
             yield "success is claimed, and the state is another one"
-        if result.get("failed") and self._state == "applied" and changed and not result.get("left"):
+        differs = stands != self.before
+        if result.get("failed") and self._state == "applied" and differs and not result.get("left"):
             yield "failed half way without saying what is left"
 
     def _left_locked(self, result: dict[str, Any]) -> Iterator[str]:

@@ -45,9 +45,13 @@ class Simulated:
         self._server.objects = copy.deepcopy(objects)
         self._server.ahead = 0.0
         self._server.requests.clear()
+        self._server.committed.clear()
 
     def requests(self) -> list[Request]:
         return list(self._server.requests)
+
+    def committed(self) -> list[Request]:
+        return list(self._server.committed)
 
     def expire_locks(self) -> None:
         self._server.ahead = lease.DURATION + 1

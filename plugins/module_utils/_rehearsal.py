@@ -53,11 +53,10 @@ class Tried(NamedTuple):
     result: dict[str, Any]
 
 
-def sweep(client: Client, access: Access, diagnosis: Diagnosis, namespace: str) -> bool:
-    """Remove what rehearsals on this path left that were killed; whether there was any. Raises KubeError."""
-    path_id = diagnosis.question.path_id
+def sweep(client: Client, access: Access, diagnosis: Diagnosis, namespace: str, check_mode: bool) -> bool:
+    """Remove what rehearsals on this path left that were killed; whether any was removed. Raises KubeError."""
     places = [hop.step.client.namespace for hop in diagnosis.path.hops[1:]]
-    return run.sweep(client, access, namespace, path_id, shadows.name(path_id), places)
+    return run.sweep(client, access, namespace, diagnosis.question.path_id, places, check_mode)
 
 
 def rehearse(

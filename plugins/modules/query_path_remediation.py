@@ -14,7 +14,7 @@ author:
 description:
   - With O(state=applied), diagnoses the path as M(meshops.istio_remediation.query_path_info) does, takes the fix that
     O(strategy) names, rehearses all its changes on the API server, writes them one by one, and waits for their effect.
-    What goes wrong on the way is taken back. A healthy path is left alone.
+    What goes wrong on the way is taken back, and the run is changed all the same. A healthy path is left alone.
   - With O(state=reverted), restores what stood before the newest run for this Grafana. What someone else changed since
     is not overwritten but reported.
   - What is changed is recorded in a ConfigMap before the first write, so that a run that was cut off can be taken back
@@ -235,7 +235,7 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     access.require(to_diagnose(_module.question(params)))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
-    if not module.check_mode and _rehearsal.sweep(client, access, diagnosis, namespace):
+    if _rehearsal.sweep(client, access, diagnosis, namespace, module.check_mode):
         # What was left, such as a route, may have had a part in it.
         diagnosis, _snapshot = _module.diagnose(client, params, params["annotate"])
     plain = _result.to_dict(diagnosis)
@@ -312,6 +312,8 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
         if params["run"]
         else find.newest(client, namespace, path_id)
     )
+    written = {entry.change.target.namespace for entry in record.entries} if record else set()
+    run.tell_of_copies(client, path_id, sorted({params["grafana_namespace"], *written}))
     result: dict[str, Any] = {"run": "", "changes": [], "restored": [], "left": [], "strategy": "", "protocol": ""}
     result |= {"cluster_uid": cluster_uid}
     if record is None or not record.open:
@@ -319,12 +321,9 @@ def _revert(module: AnsibleModule, client: Client, access: Access) -> dict[str, 
         return {**result, "msg": f"Nothing to revert: no open run for this Grafana in namespace {namespace}."}
     result |= {"run": record.name, "strategy": record.data["strategy"], "protocol": record.data["protocol"]}
     access.require(rights.to_revert((entry.change for entry in record.entries), namespace))
-    notes: tuple[str, ...] = ()
-    already: tuple[str, ...] = ()
     if module.check_mode:
         possible, left = run.rehearse_taking_back(client, record)
-        restored = [str(change.target) for change in possible]
-        changed = bool(possible)
+        restored, notes, already, changed = [str(change.target) for change in possible], (), (), bool(possible)
     else:
         possible, done = run.take_back(client, record, params["wait_timeout"])
         restored, left, notes, changed = list(done.restored), list(done.left), done.notes, bool(done.written)

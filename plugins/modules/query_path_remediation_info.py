@@ -14,6 +14,9 @@ author:
 description:
   - Lists what M(meshops.istio_remediation.query_path_remediation) recorded in the cluster, newest run first, and says
     who is changing a path at the moment.
+  - Lists the copies of proxies that stand for a rehearsal too, which are left where one was killed. They are looked for
+    in the whole cluster or, where Deployments may not be listed there, by name in the namespaces that the options and
+    the records name. Whatever cannot be seen is said to be unknown.
   - A run whose RV(runs[].open) is true can be taken back by its name, with
     O(meshops.istio_remediation.query_path_remediation#module:run).
 options:
@@ -32,6 +35,8 @@ extends_documentation_fragment:
   - meshops.istio_remediation.attributes.action_group
 notes:
   - Only the options that name the Grafana workload matter here; the path itself is not read.
+  - A copy that was left is removed by the next M(meshops.istio_remediation.query_path_remediation) on its path, with
+    O(meshops.istio_remediation.query_path_remediation#module:state=applied).
 seealso:
   - module: meshops.istio_remediation.query_path_remediation
 """
@@ -124,6 +129,23 @@ holders:
     expired:
       description: Whether it has. Its run is dead then, and the next one takes the Lease over.
       type: bool
+copies:
+  description: Copies of proxies that rehearsals have set up.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    deployment:
+      description: The copy, as C(namespace/name). What it owns has the same name.
+      type: str
+    under_way:
+      description: Whether a run holds its path. If none does, the copy was left.
+      type: bool
+unknown:
+  description: Where it could not be seen whether a copy stands, and why, as sentences.
+  returned: success
+  type: list
+  elements: str
 api:
   description: Number of requests and size of their answers.
   returned: success
@@ -148,25 +170,42 @@ OPTIONS: _module.Spec = {
 
 def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """List runs and holders."""
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find, lock
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import copies, find
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import JournalError, Record
 
     params = module.params
     namespace = params["journal_namespace"] or params["grafana_namespace"]
     path_id = "" if params["all_paths"] else _module.question(params).path_id
-    runs: list[dict[str, Any]] = []
+    records: list[Record] = []
     unreadable: list[str] = []
-    paths = {path_id} - {""}
     for config_map in find.config_maps(client, namespace, path_id):
         try:
-            record = Record(config_map)
+            records.append(Record(config_map))
         except JournalError as error:
             unreadable.append(str(error))
-            continue
-        paths.add(record.path_id)
-        runs.append(_plain(record))
-    holders = [
-        {
+    paths = {path_id, *(record.path_id for record in records)} - {""}
+    written = {entry.change.target.namespace for record in records for entry in record.entries}
+    known = list(dict.fromkeys([params["grafana_namespace"], namespace, *sorted(written)]))
+    found = copies.anywhere(client, sorted(paths), known, others=params["all_paths"])
+    holders = _holders(client, namespace, paths | {copy.path_id for copy in found.copies})
+    at_work = {path for path, holder in holders.items() if not holder["expired"]}
+    standing = [{"deployment": str(copy), "under_way": copy.path_id in at_work} for copy in found.copies]
+    return {
+        "runs": [_plain(record) for record in records],
+        "unreadable": unreadable,
+        "holders": list(holders.values()),
+        "copies": standing,
+        "unknown": list(found.unknown),
+        "api": _module.api_usage(client),
+    }
+
+
+def _holders(client: Client, namespace: str, paths: set[str]) -> dict[str, dict[str, Any]]:
+    """Who holds these paths, by path."""
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import lock
+
+    return {
+        path: {
             "lease": f"{namespace}/{lock.name(path)}",
             "who": holder.who,
             "since": lock.micro_time(holder.since),
@@ -175,8 +214,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
         }
         for path in sorted(paths)
         if (holder := lock.read(client, namespace, path))
-    ]
-    return {"runs": runs, "unreadable": unreadable, "holders": holders, "api": _module.api_usage(client)}
+    }
 
 
 def _plain(record: Record) -> dict[str, Any]:

@@ -31,6 +31,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "_verdict": SHARED | {"_model", "_proxies"},
     "_plan": SHARED | {"_model", "_proxies", "_verdict"},
     "_journal": SHARED | {"_kube", "_model", "_plan.change"},
+    "_journal.copies": SHARED | {"_kube", "_model", "_plan.shadow"},
     "_apply": SHARED | {"_kube", "_model", "_plan.change", "_plan.shadow", "_journal"},
     "_prove.observation": SHARED | {"_model"},
     "_prove.judge": SHARED | {"_model", "_prove.observation"},

@@ -21,11 +21,11 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.c
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.journal import Facts, Journal
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply.reverter import Reverted
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import find
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal import copies, find
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import Record
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client, exists
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ForbiddenError, KubeError
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
@@ -103,25 +103,43 @@ def beside(
             yield pods, clock
 
 
-def sweep(client: Client, access: Access, namespace: str, path_id: str, name: str, places: Iterable[str]) -> bool:
+def sweep(
+    client: Client, access: Access, namespace: str, path_id: str, places: Iterable[str], check_mode: bool
+) -> bool:
     """Remove what rehearsals left that were killed; whether there was any. Raises HeldError where one is under way.
 
-    namespace: of the Lease. places: namespaces in which a shadow of this name may stand.
+    namespace: of the Lease. places: namespaces in which a copy may stand. What was removed, and where it could not be
+    seen whether there is one, becomes a warning; in check mode what is there does.
     """
-    found = [place for place in dict.fromkeys(places) if _stands(client, place, name)]
-    for place in found:
-        access.require([*rights.to_lock(namespace), *rights.to_remove_shadow(place)])
-        with lease.held(client, namespace, path_id) as ours:
-            shadow.remove(client, place, name, with_duty(REAL_CLOCK, ours.keep))
-    return bool(found)
-
-
-def _stands(client: Client, namespace: str, name: str) -> bool:
-    try:
-        return exists(client, "Deployment", namespace, name) is not None
-    except ForbiddenError:
-        # Whoever may not see it has not put it there.
+    if check_mode:
+        tell_of_copies(client, path_id, places)
         return False
+    found = copies.in_namespaces(client, [path_id], places)
+    client.warnings += found.unknown
+    for copy in found.copies:
+        access.require([*rights.to_lock(namespace), *rights.to_remove_shadow(copy.namespace)])
+        with lease.held(client, namespace, path_id) as ours:
+            if shadow.remove(client, copy.namespace, copy.name, with_duty(REAL_CLOCK, ours.keep)):
+                client.warnings.append(f"Removed Deployment {copy} and what it owned: a rehearsal had left it.")
+    return bool(found.copies)
+
+
+def tell_of_copies(client: Client, path_id: str, places: Iterable[str]) -> None:
+    """Warn of copies that rehearsals set up, and of where they cannot be seen.
+
+    places: namespaces in which one may stand.
+    """
+    try:
+        found = copies.in_namespaces(client, [path_id], places)
+    except KubeError as error:
+        client.warnings.append(f"Whether a rehearsal left a copy is unknown: {error}")
+        return
+    for copy in found.copies:
+        client.warnings.append(
+            f"Deployment {copy} is of a rehearsal that is under way or was killed. In the latter case the next fix or "
+            "rehearsal on this path removes it first."
+        )
+    client.warnings += found.unknown
 
 
 def _rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every fault at every API call of every fix and its way back; print how many were tried and how many passed.
+"""Every fault at every API call of every fix, its way back and its rehearsal; print how many were tried and passed.
 
 Passed is a run after which nothing is lost, no Lease and no open journal stays behind, nothing was written beyond the
-plan, and `changed` says what is so. Reading is the same for all fixes, so the calls before the lock are tried once.
+plan, and `changed` says what is so; of a rehearsal no copy stays either. Reading is the same for all fixes, so what
+comes before the lock is tried once.
 """
 
 from __future__ import annotations
@@ -12,24 +13,32 @@ import itertools
 import multiprocessing
 import sys
 
+from fault_matrix import rehearsed
 from fault_matrix.play import STRATEGIES, Play, no_waiting
+from fault_matrix.rehearsed import Rehearsed
 from fault_matrix.rows import ROWS
 from fault_matrix.simulated import Simulated
 from fault_matrix.tally import Tally
 
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, serving
 
-# Indexes of a row and of a strategy, and the state that the module is to bring about: what one process works on.
-Part = tuple[int, int, str]
+# Index of a row, name of a strategy, and what the module is to bring about: what one process works on.
+Part = tuple[int, str, str]
+REHEARSALS = (rehearsed.CLEAN, rehearsed.BESIDE_A_REST)
 
 
 def faults(part: Part) -> list[tuple[int, list[str]]]:
-    """Play one fault at every call of one fix or of its way back; return what was wrong, by the call's index."""
-    row, strategy, state = part
-    with serving(ApiServer()) as server, no_waiting():
-        play = Play(Simulated(server, STRATEGIES[strategy]), STRATEGIES[strategy], state)
-        first = 0 if strategy == 0 else play.first_lock
-        return [(index, play.faults(ROWS[row], index)) for index in play.struck(ROWS[row], first)]
+    """Play one fault at every call of a run; return what was wrong, by the call's index."""
+    number, name, state = part
+    row = ROWS[number]
+    with serving(ApiServer()) as server, serving(ApiServer()) as program, no_waiting():
+        if state in REHEARSALS:
+            rehearsal = Rehearsed(server, program, name, state)
+            return [(index, rehearsal.faults(row, index)) for index in rehearsal.struck(row)]
+        strategy = next(strategy for strategy in STRATEGIES if strategy.name == name)
+        play = Play(Simulated(server, strategy), strategy, state)
+        first = 0 if strategy is STRATEGIES[0] else play.first_lock
+        return [(index, play.faults(row, index)) for index in play.struck(row, first)]
 
 
 def main() -> int:
@@ -38,12 +47,17 @@ def main() -> int:
     parser.add_argument("--row", default="", help="only rows whose name contains this")
     only = parser.parse_args().row
     rows = [number for number, row in enumerate(ROWS) if only in row.name]
-    parts = list(itertools.product(rows, range(len(STRATEGIES)), ("applied", "reverted")))
+    names = [strategy.name for strategy in STRATEGIES]
+    parts = [
+        *itertools.product(rows, names, ("applied", "reverted")),
+        *itertools.product(rows, rehearsed.STRATEGIES, REHEARSALS),
+    ]
     tally = Tally()
     with multiprocessing.Pool() as pool:
-        for (row, strategy, state), found in zip(parts, pool.imap(faults, parts), strict=True):
+        for part, found in zip(parts, pool.imap(faults, parts), strict=True):
+            number, name, state = part
             for index, wrong in found:
-                tally.add(ROWS[row].name, f"{STRATEGIES[strategy].name}, {state}; call {index}", wrong)
+                tally.add(ROWS[number].name, f"{name}, {state}; call {index}", wrong)
     return tally.result()
 
 

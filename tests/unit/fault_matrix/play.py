@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 from unittest import mock
@@ -17,6 +17,7 @@ from fault_matrix.rows import WRITES, Row
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import push, rollout
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._journal.record import JOURNAL_LABEL, OPEN
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import retry
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import probe
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Request, is_dry, is_review
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
@@ -55,7 +56,19 @@ def no_waiting() -> Iterator[None]:
         mock.patch.object(push, "POLL", 0.001),
         mock.patch.object(push, "ROUTES_SECONDS", 0.0),
         mock.patch.object(rollout, "POLL", 0.001),
+        mock.patch.object(probe, "FLUSH_SECONDS", 0.001),
+        mock.patch.object(probe, "CLOCK_SECONDS", 0.0),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def gathering(warnings: list[str]) -> Iterator[None]:
+    """What modules warn of goes into the list, while the block runs, and is not shown.
+
+    Ansible keeps them for the process, which is one run elsewhere, and may show them on the screen.
+    """
+    with mock.patch.object(AnsibleModule, "warn", lambda _module, text: warnings.append(text)):
         yield
 
 
@@ -120,8 +133,7 @@ class Play:
     def _run(self, state: str) -> dict[str, Any]:
         options = self._strategy.options if state == "applied" else {}
         self._warnings.clear()
-        # Ansible keeps them for the process, which is one run elsewhere, and may show them on the screen.
-        with mock.patch.object(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text)):
+        with gathering(self._warnings):
             return run_module(query_path_remediation, state=state, **self._stage.options, **options)
 
     def struck(self, row: Row, first: int = 0) -> list[int]:
@@ -161,14 +173,12 @@ class Play:
     def _untrue(self, result: dict[str, Any]) -> Iterator[str]:
         stands = self._mesh()
         # Also what was taken back at once: pods may have been replaced for it.
-        changed = any(_written(request)[0] not in OWN for request in self._stage.committed())
+        changed = any(written_to(request)[0] not in OWN for request in self._stage.committed())
         # What may have been written counts as changed, where it is said to be unknown.
         unknown = any(text.startswith("It is unknown whether ") for text in result.get("left", []))
         if result.get("changed", False) is not changed and not (unknown and result["changed"]):
             yield f"false changed: says {result.get('changed')}, and it is {changed}"
-        message = result.get("msg", "")
-        if not message or "Traceback" in json.dumps(result) or "\n" in message:
-            yield f"no clear sentence: {message!r}"
+        yield from no_clear_sentence(result)
         if not result.get("failed") and stands != self.after:
             yield "success is claimed, and the state is another one"
         differs = stands != self.before
@@ -176,15 +186,14 @@ class Play:
             yield "failed half way without saying what is left"
 
     def _left_locked(self, result: dict[str, Any]) -> Iterator[str]:
-        told = any("stays until it expires" in text for text in self._warnings)
-        if self._locks() and not told and not self._unreachable(result):
+        if self._locks() and not lease_is_told(result, self._warnings, self._stage.requests()):
             yield "a Lease is left held"
 
     def _beyond_the_plan(self) -> Iterator[str]:
         places = {_place(target) for target in self.targets}
         for request in self._stage.requests():
             if is_write(request) and not is_dry(request):
-                place = _written(request)
+                place = written_to(request)
                 if place[0] not in OWN and place not in places:
                     yield f"write beyond the plan: {request.method} {request.path}"
 
@@ -211,19 +220,27 @@ class Play:
         found = self._stage.objects().values()
         return [obj for obj in found if JOURNAL_LABEL in (obj["metadata"].get("labels") or {})]
 
-    def _unreachable(self, result: dict[str, Any]) -> bool:
-        """Whether the lock could be neither confirmed nor released: it expires then."""
-        requests = self._stage.requests()
-        released = any(request.method == "DELETE" and "/leases/" in request.path for request in requests)
-        return bool(result.get("failed")) and not released
-
 
 def is_write(request: Request) -> bool:
     """Whether it is refused as a write is: dry runs are, access reviews are not."""
     return request.method in WRITES and not is_review(request)
 
 
-def _written(request: Request) -> tuple[str, str]:
+def no_clear_sentence(result: dict[str, Any]) -> Iterator[str]:
+    """Whether a result does not say in one sentence what was done or why not."""
+    message = result.get("msg", "")
+    if not message or "Traceback" in json.dumps(result) or "\n" in message:
+        yield f"no clear sentence: {message!r}"
+
+
+def lease_is_told(result: dict[str, Any], warnings: Iterable[str], requests: Iterable[Request]) -> bool:
+    """Whether a run may leave a Lease: it says so, or could neither confirm that it holds it nor release it."""
+    told = any("stays until it expires" in text for text in warnings)
+    released = any(request.method == "DELETE" and "/leases/" in request.path for request in requests)
+    return told or (bool(result.get("failed")) and not released)
+
+
+def written_to(request: Request) -> tuple[str, str]:
     """Plural and name of what a request writes to."""
     parts = request.path.split("/")
     return (parts[-1], request.body["metadata"]["name"]) if request.method == "POST" else (parts[-2], parts[-1])

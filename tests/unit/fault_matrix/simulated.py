@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from fault_matrix.play import Objects, Strategy
 from fault_matrix.rows import ANSWER, RESET, Row
@@ -56,33 +56,39 @@ class Simulated:
     def expire_locks(self) -> None:
         self._server.ahead = lease.DURATION + 1
 
-    @contextlib.contextmanager
-    def striking(self, row: Row, index: int) -> Iterator[None]:
-        seen: list[Request] = []
+    def striking(self, row: Row, index: int) -> AbstractContextManager[None]:
+        return harming(self._server, row, index)
 
-        def fault(request: Request) -> Answer | None:
-            seen.append(request)
-            strikes = row.strikes(index, len(seen) - 1, request.method, request.path)
-            return self._harmed(row, request) if strikes else None
 
-        self._server.faults.append(fault)
-        try:
-            yield
-        finally:
-            self._server.faults.remove(fault)
+@contextmanager
+def harming(server: ApiServer, row: Row, index: int) -> Iterator[None]:
+    """Harm the call of this index to a server, counted from here, while the block runs."""
+    seen: list[Request] = []
 
-    def _harmed(self, row: Row, request: Request) -> Answer:
-        if row.does == ANSWER:
-            headers = (("Retry-After", "0"),) if row.code == 429 else ()
-            return Answer(row.code, status(row.code, row.reason, row.message), headers)
-        faults, self._server.faults = self._server.faults, []
-        try:
-            answer = self._server.answer(request)
-        finally:
-            self._server.faults = faults
-            # Asked twice by us, and once by the run.
-            self._server.requests.pop()
-        if row.does == RESET:
-            return answer._replace(cut=1)
-        raw = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-        return answer._replace(body=raw[: len(raw) // 2])
+    def fault(request: Request) -> Answer | None:
+        seen.append(request)
+        strikes = row.strikes(index, len(seen) - 1, request.method, request.path)
+        return _harmed(server, row, request) if strikes else None
+
+    server.faults.append(fault)
+    try:
+        yield
+    finally:
+        server.faults.remove(fault)
+
+
+def _harmed(server: ApiServer, row: Row, request: Request) -> Answer:
+    if row.does == ANSWER:
+        headers = (("Retry-After", "0"),) if row.code == 429 else ()
+        return Answer(row.code, status(row.code, row.reason, row.message), headers)
+    faults, server.faults = server.faults, []
+    try:
+        answer = server.answer(request)
+    finally:
+        server.faults = faults
+        # Asked twice by us, and once by the run.
+        server.requests.pop()
+    if row.does == RESET:
+        return answer._replace(cut=1)
+    raw = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+    return answer._replace(body=raw[: len(raw) // 2])

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from fault_matrix.killing import Killed, killing
+from fault_matrix.play import gathering
 from fault_matrix.rows import KILL_AFTER, ROWS
-from world import NS, PROMETHEUS_HOST, PROXY_HOST, workload
+from world import NS
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import lease, shadow
-from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_remediation
+from ansible_collections.meshops.istio_remediation.plugins.modules import (
+    query_path_remediation,
+    query_path_remediation_info,
+)
 from ansible_collections.meshops.istio_remediation.tests.unit._kube import rbac
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import (
     Answer,
@@ -24,74 +26,13 @@ from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server i
     is_dry,
     is_review,
     serving,
+    status,
 )
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.rehearsal_stage import Stage
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import Object
 
-Object = dict[str, Any]
-POD = "istio-remediation-shadow-abc-1"
 KILL = next(row for row in ROWS if row.does == KILL_AFTER)
-
-
-class Stage:
-    """The lab's stack, a controller for the copy's Deployment, and the copy's program with its sidecar."""
-
-    def __init__(self, server: ApiServer, program: ApiServer) -> None:
-        load(server)
-        self.server, self.program = server, program
-        self.tenants, self.status = ["x"], 200
-        self.cluster = f"outbound|9090||{PROMETHEUS_HOST}"
-        self.count = 0
-        self.production = copy.deepcopy(server.objects)
-        program.faults.append(self._answer)
-        server.on_write = self._controller
-        server.forwards[NS, POD, 8080] = ("127.0.0.1", int(program.url.rpartition(":")[2]))
-
-    def rehearse(self, **options: Any) -> Object:
-        given = {"host": self.server.url, "api_key": "token", "grafana_namespace": NS, "rehearse": True}
-        return run_module(query_path_remediation, **{**given, "wait_timeout": 2, **options})
-
-    def left(self) -> list[tuple[str, str, str]]:
-        """What is there and was not before. Also fails where production is not byte for byte as it was."""
-        assert {key: self.server.objects.get(key) for key in self.production} == self.production
-        return [key for key in self.server.objects if key not in self.production]
-
-    def _controller(self, verb: str, written: Object) -> None:
-        pod = ("pods", NS, POD)
-        if written["kind"] != "Deployment" or verb == "create":
-            return
-        replicas = written["spec"]["replicas"] if verb == "patch" else 0
-        status = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas)
-        written["status"] = {"observedGeneration": written["metadata"].get("generation", 1), **status}
-        if not replicas:
-            self.server.objects.pop(pod, None)
-            return
-        made = workload("prom-label-proxy", "", 8080)[1]
-        made["metadata"] |= {"name": POD, "labels": written["spec"]["template"]["metadata"]["labels"]}
-        made["status"]["podIP"] = "10.9.1.30"
-        self.server.objects[pod] = made
-        self.server.logs[NS, POD, "istio-proxy"] = ""
-
-    def _answer(self, request: Request) -> Answer:
-        assert request.headers["host"] == f"{PROXY_HOST}:8080"
-        self.count += 1
-        when = (datetime.now(timezone.utc) + timedelta(seconds=2 + self.server.ahead)).strftime(
-            "%Y-%m-%dT%H:%M:%S.000Z"
-        )
-        common = {"start_time": when, "response_code": 200, "response_flags": "-", "request_id": str(self.count)}
-        common |= {"path": f"{request.path}?query={request.query['query']}"}
-        address = f"10.9.1.30:{40000 + self.count}"
-        client = {"upstream_local_address": address, "downstream_local_address": "10.96.0.4:9090"}
-        server = {"requested_server_name": f"outbound_.9090_._.{PROMETHEUS_HOST}", "downstream_remote_address": address}
-        self._log(POD, {**common, **client, "upstream_cluster": self.cluster})
-        self._log("prometheus-abc-1", {**common, **server, "upstream_cluster": "inbound|9090||"})
-        result = [{"metric": {"__name__": "up", "namespace": tenant}, "value": [0, "1"]} for tenant in self.tenants]
-        foreign = "namespace!=" in request.query["query"]
-        found = [] if foreign and self.tenants == ["x"] else result
-        return Answer(self.status, {"status": "success", "data": {"resultType": "vector", "result": found}})
-
-    def _log(self, pod: str, record: Object) -> None:
-        self.server.logs[NS, pod, "istio-proxy"] += f"{json.dumps(record)}\n"
 
 
 @pytest.fixture
@@ -199,18 +140,107 @@ def test_whatever_write_a_run_is_killed_after_the_next_one_leaves_nothing(stage:
         assert stage.left() == []
 
 
-def test_what_was_left_is_removed_before_a_fix_is_applied(stage: Stage) -> None:
-    stage.rehearse(strategy="route_alias")
-    [deployment, _policy, alias] = created(stage.server)
-    for body in (deployment, alias):
-        stage.server.add(
-            body["kind"], NS, body["metadata"]["name"], labels=body["metadata"]["labels"], spec=body["spec"]
-        )
-    orphan = stage.server.stored("Deployment", NS, deployment["metadata"]["name"])
-    orphan["metadata"]["annotations"] = deployment["metadata"]["annotations"]
-    result = stage.rehearse(strategy="route_alias", rehearse=False)
-    assert result["changed"] is True, result["msg"]
+def leave(stage: Stage) -> str:
+    """Kill a rehearsal whose copy has just started; return the copy's `namespace/name`."""
+    [deployment, *_others] = stage.rehearse(strategy="route_alias")["shadow"]
+    name = deployment.rpartition("/")[2]
+    calls = enumerate(stage.server.requests)
+    starts = next(number for number, call in calls if call.method == "PATCH" and name in call.path)
+    stage.server.requests.clear()
+    with killing(KILL, starts), pytest.raises(Killed):
+        stage.rehearse(strategy="route_alias")
+    stage.server.ahead = lease.DURATION + 1
+    assert {key[0] for key in stage.left()} == {
+        "deployments",
+        "pods",
+        "authorizationpolicies",
+        "virtualservices",
+        "leases",
+    }
+    return f"{NS}/{name}"
+
+
+def test_what_was_left_is_told_in_check_mode_and_removed_before_a_fix_is_applied(stage: Stage) -> None:
+    copied = leave(stage)
+    given = {"host": stage.server.url, "api_key": "token", "grafana_namespace": NS}
+    [warning] = warned(check=True, strategy="host_rewrite", **given)
+    assert warning == (
+        f"Deployment {copied} is of a rehearsal that is under way or was killed. In the latter case the next fix or "
+        "rehearsal on this path removes it first."
+    )
+    assert warned(strategy="route_alias", **given) == [
+        f"Removed Deployment {copied} and what it owned: a rehearsal had left it."
+    ]
     assert [key for key in stage.server.objects if "shadow" in key[2]] == []
+
+
+def test_whoever_may_not_see_whether_a_copy_was_left_is_told_that_it_is_unknown(stage: Stage) -> None:
+    hide_copies(stage)
+    unknown = f"Whether a rehearsal left a copy in namespace {NS} is unknown: Not allowed to get Deployment {NS}/istio-"
+    given = {"host": stage.server.url, "api_key": "token", "grafana_namespace": NS}
+    for options in ({"check": True}, {}, {"state": "reverted"}):
+        [warning] = warned(**given, **options)
+        assert warning.startswith(unknown)
+
+
+def test_a_rollback_tells_of_a_copy_and_leaves_it(stage: Stage) -> None:
+    copied = leave(stage)
+    [warning] = warned(host=stage.server.url, api_key="token", grafana_namespace=NS, state="reverted")
+    assert warning.startswith(f"Deployment {copied} is of a rehearsal that is under way or was killed.")
+    assert any(key[2] == copied.partition("/")[2] for key in stage.left())
+
+
+@pytest.mark.parametrize("all_paths", [False, True])
+def test_whoever_lists_runs_is_told_of_a_copy_wherever_it_stands(stage: Stage, all_paths: bool) -> None:
+    copied = leave(stage)
+    given = {"host": stage.server.url, "api_key": "token", "grafana_namespace": NS, "all_paths": all_paths}
+    found = run_module(query_path_remediation_info, **given)
+    assert (found["copies"], found["unknown"]) == ([{"deployment": copied, "under_way": False}], [])
+    assert [holder["expired"] for holder in found["holders"]] == [True]
+    stage.server.ahead = 0.0
+    found = run_module(query_path_remediation_info, **given)
+    assert found["copies"] == [{"deployment": copied, "under_way": True}]
+    # Of another Grafana nothing is told unless it is asked for.
+    other = run_module(query_path_remediation_info, **{**given, "grafana_name": "other"})
+    assert (other["copies"] != []) is all_paths
+
+
+def test_where_the_cluster_may_not_be_listed_copies_are_looked_for_by_name(stage: Stage) -> None:
+    copied = leave(stage)
+    given = {"host": stage.server.url, "api_key": "token", "grafana_namespace": NS}
+    stage.server.authorizer.grants = rbac.grants("reader", NS)
+    stage.server.authorizer.grants[NS] += rbac.rules("journal.yaml")
+    rbac.enforce(stage.server)
+    found = run_module(query_path_remediation_info, **given)
+    assert found["copies"] == [{"deployment": copied, "under_way": False}]
+    [unknown] = found["unknown"]
+    assert unknown.startswith(f"Whether a rehearsal left a copy in another namespace than {NS} is unknown: Not allowed")
+    hide_copies(stage)
+    found = run_module(query_path_remediation_info, **given)
+    assert found["copies"] == []
+    assert [text.partition(" is unknown")[0] for text in found["unknown"]] == [
+        f"Whether a rehearsal left a copy in namespace {NS}",
+        f"Whether a rehearsal left a copy in another namespace than {NS}",
+    ]
+
+
+def hide_copies(stage: Stage) -> None:
+    """Nobody may see a Deployment of a rehearsal."""
+
+    def fault(request: Request) -> Answer | None:
+        about_one = request.method == "GET" and "/istio-remediation-shadow-" in request.path
+        return Answer(403, status(403, "Forbidden", "no")) if about_one else None
+
+    stage.server.faults.append(fault)
+
+
+def warned(**options: Any) -> list[str]:
+    """What a run that does not fail warns of."""
+    warnings: list[str] = []
+    with gathering(warnings):
+        result = run_module(query_path_remediation, **options)
+    assert not result.get("failed"), result["msg"]
+    return warnings
 
 
 def test_a_deployment_of_the_same_name_is_not_touched(stage: Stage) -> None:

@@ -143,10 +143,10 @@ def _run(
         result = work(module, client)
     except FailError as failure:
         _warn(module, client)
-        module.fail_json(msg=_redact.text(str(failure)), **_redact.plain({"changed": False, **failure.result}))
+        module.fail_json(msg=_redact.sentence(str(failure)), **_redact.plain({"changed": False, **failure.result}))
     except (KubeError, InputError) as error:
         _warn(module, client)
-        module.fail_json(msg=_redact.text(str(error)), changed=False)
+        module.fail_json(msg=_redact.sentence(str(error)), changed=False)
     else:
         _warn(module, client)
         module.exit_json(**_redact.plain({"changed": False, **result}))
@@ -158,7 +158,7 @@ def _run(
 def _warn(module: AnsibleModule, client: Client | None) -> None:
     """Pass on what the API server warned of, and what a run could not tidy up."""
     for warning in client.warnings if client else ():
-        module.warn(_redact.text(warning))
+        module.warn(_redact.sentence(warning))
 
 
 def _connect(module: AnsibleModule) -> Client:

@@ -75,6 +75,11 @@ def text(value: str, longest: int = LONGEST) -> str:
     return cleaned if len(cleaned) <= longest else f"{cleaned[:longest]}… ({len(cleaned) - longest} more characters)"
 
 
+def sentence(value: str) -> str:
+    """A text as `text` gives it, on one line: Ansible shows messages as they are, and a line could pose as its own."""
+    return " ".join(text(value).split())
+
+
 def _visible(char: str) -> bool:
     # Cc: control characters; Cf: among others those that turn the direction of text around.
     return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")

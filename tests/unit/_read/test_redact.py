@@ -65,6 +65,10 @@ def test_terminal_and_direction_tricks_become_visible() -> None:
     )
 
 
+def test_a_sentence_cannot_pose_as_a_line_of_ansibles_own() -> None:
+    assert _redact.sentence("denied:\r\n\tPLAY RECAP ***\u2028ok=9 ") == "denied:\ufffd PLAY RECAP *** ok=9"
+
+
 def test_long_texts_are_cut() -> None:
     assert _redact.text("x" * (_redact.LONGEST + 5)).endswith("… (5 more characters)")
 

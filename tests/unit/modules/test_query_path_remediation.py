@@ -304,6 +304,25 @@ def test_force_live_changes_it_anyway_and_the_record_says_so(server: ApiServer) 
     )
 
 
+def test_what_an_owner_takes_back_was_changed_all_the_same(server: ApiServer) -> None:
+    """Its pods were replaced, twice."""
+    load(server, owned_by_helm())
+    before = server.stored("Deployment", NS, "prom-label-proxy")["spec"]
+    rolls_out = server.on_write
+
+    def owner(verb: str, written: dict[str, Any]) -> None:
+        rolls_out(verb, written)
+        if written["kind"] == "Deployment":
+            written["spec"] = before
+            written["metadata"]["managedFields"] = [{"manager": "helm", "time": "2026-11-24T20:00:00Z"}]
+
+    server.on_write = owner
+    result = remediate(server, strategy="host_rewrite", force_live=True, soak_seconds=1)
+    assert (result["failed"], result["changed"], result["left"]) == (True, True, [])
+    assert "was taken back by helm, at 2026-11-24T20:00:00Z" in result["msg"]
+    assert result["msg"].endswith("Nothing of the fix stands.")
+
+
 @pytest.mark.parametrize("seconds", [-1, 601])
 def test_the_soak_is_bounded(server: ApiServer, seconds: int) -> None:
     load(server)

@@ -39,7 +39,7 @@ HOME = "istio-remediation"
 # What this world's fixes write; tests/unit/modules/test_rights.py takes the other kinds' rights away.
 STRATEGIES = {"services": "service_protocol", "deployments": "host_rewrite", "virtualservices": "route_alias"}
 # Asked for only where something was not found at the first look; tests/unit/modules/test_rights.py knows these.
-ELSEWHERE = ("namespaces", "grafanadatasources", "grafanas", "secrets")
+ELSEWHERE = ("namespaces", "grafanadatasources", "grafanas", "prometheuses", "secrets")
 KINDS = {"statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
@@ -44,6 +45,8 @@ class Client:
         self.transport = transport
         self.warnings: list[str] = []
         self._served: dict[str, str] = {}
+        # Kinds of an apiVersion, as the API server lists them.
+        self._listed: dict[str, dict[str, Resource]] = {}
 
     @property
     def host(self) -> str:
@@ -63,6 +66,44 @@ class Client:
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """One object. Raises NotFoundError where it does not exist, NotServedError where its kind does not."""
         return _decoded(self._read("get", kind, namespace, name, ()), self.host)
+
+    def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> Object:
+        """`apiVersion`, `kind` and `metadata` of an object of any kind; the rest of it may hold passwords.
+
+        namespace: where it lies if its kind is one of namespaces. A kind that is not in our table is looked up in the
+        API server's own list, at one more request for each apiVersion. Raises NotFoundError, NotServedError.
+        """
+        resource = kinds.of_kind(api_version, kind) or self._list_kinds(api_version).get(kind)
+        if resource is None:
+            raise NotServedError("get", kind, namespace, name, 404, "NotFound", "not served")
+        path = kinds.path(resource, api_version.rpartition("/")[2], namespace, name)
+        response = self.transport.exchange("GET", path, repeatable=True)
+        if response.status == 404 and not _names_object(response):
+            raise NotServedError("get", kind, namespace, name, 404, "NotFound", "not served")
+        self._raise("get", kind, namespace if resource.namespaced else "", name, response)
+        return {
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": _decoded(response, self.host).get("metadata") or {},
+        }
+
+    def _list_kinds(self, api_version: str) -> dict[str, Resource]:
+        """https://kubernetes.io/docs/reference/using-api/api-concepts/#api-discovery: every caller may read it."""
+        if api_version not in self._listed:
+            group, _slash, version = api_version.rpartition("/")
+            path = "/".join(quote(part, safe="") for part in (["apis", group] if group else ["api"]) + [version])
+            response = self.transport.exchange("GET", f"/{path}", repeatable=True)
+            found: Object = {}
+            if response.status != 404:
+                self._raise("list", f"the kinds of {api_version}", "", "", response)
+                found = _decoded(response, self.host)
+            # `prometheuses/status` is no kind of its own.
+            self._listed[api_version] = {
+                entry["kind"]: Resource(group, (version,), entry["name"], bool(entry["namespaced"]))
+                for entry in found.get("resources") or []
+                if "/" not in entry["name"]
+            }
+        return self._listed[api_version]
 
     def list(
         self,

@@ -66,3 +66,9 @@ def path(resource: Resource, version: str, namespace: str = "", name: str = "", 
     if subresource:
         parts.append(subresource)
     return "/".join(parts)
+
+
+def of_kind(api_version: str, kind: str) -> Resource | None:
+    """The entry of our table for a kind of this group; None where it is not in it."""
+    resource = RESOURCES.get(kind)
+    return resource if resource and resource.group == api_version.rpartition("/")[0] else None

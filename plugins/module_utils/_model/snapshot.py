@@ -24,7 +24,9 @@ class Need(NamedTuple):
 
     verb       get | list (Kubernetes objects), log (a container's log), help (what `<command>` prints as its usage, run
                in a container), grafana (GET `name`, a path of Grafana's HTTP API), envoy (what a sidecar runs on: one
-               object as _model.envoy_plain makes it, limited to names that match the regular expression `command[0]`)
+               object as _model.envoy_plain makes it, limited to names that match the regular expression `command[0]`),
+               owner (apiVersion, kind and metadata of what owns something in `namespace`; it may be of any kind, of the
+               apiVersion `command[0]`)
     kind       the Kubernetes kind; MeshConfig is the decoded `mesh` key of Istio's ConfigMap, DataSource and
                SecretDataSource the decoded entries of Grafana's provisioning ConfigMaps and Secrets (those that `name`
                lists, and those with the label `selector`), ConfigDocuments a ConfigMap whose keys are decoded as YAML

@@ -6,7 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
+    Need,
+    NotReadError,
+    Snapshot,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import fingerprint, predict
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
@@ -48,8 +52,20 @@ class Judged(NamedTuple):
 
 
 def remedies(ill: Ill, path_id: str, state_of: StateOf) -> tuple[Remedy, ...]:
-    """All strategies with their verdicts, those that apply first. Raises NotReadError."""
-    found = [_remedy(ill, path_id, state_of, name, protocol, strategy) for name, protocol, strategy in STRATEGIES]
+    """All strategies with their verdicts, those that apply first.
+
+    Raises NotReadError for all that they need to see; for what owns an owner only when nothing else is missing, because
+    that decides nothing and comes out of what is left of the requests that a diagnosis may make.
+    """
+    found: list[Remedy] = []
+    missing: list[Need] = []
+    for name, protocol, strategy in STRATEGIES:
+        try:
+            found.append(_remedy(ill, path_id, state_of, name, protocol, strategy))
+        except NotReadError as unread:
+            missing += unread.needs
+    if missing:
+        raise NotReadError(dict.fromkeys([need for need in missing if need.verb != "owner"] or missing))
     # sorted() is stable: the order by harm holds within both groups.
     return tuple(sorted(found, key=lambda remedy: (not remedy.applicable, bool(remedy.consent_needed))))
 

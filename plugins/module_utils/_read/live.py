@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.er
     ApiError,
     ForbiddenError,
     KubeError,
+    NotFoundError,
     NotServedError,
     UnreachableError,
 )
@@ -30,6 +31,8 @@ LOG_LINES = 2000
 LOG_BYTES = 8 * 1024 * 1024
 HELP_FLAG = "-help"
 HELP_TIMEOUT = 10.0
+# What a diagnosis costs at most. Who owns an owner decides nothing, so it is not asked for beyond that.
+MOST_REQUESTS = 25
 # Needs that are answered by running a command in a pod.
 EXEC = ("help", "envoy")
 
@@ -44,6 +47,7 @@ class LiveReader:
         self._grafana = grafana
         self._token = token
         self._timed_out = False
+        self._begun = client.requests
         # Why exec is refused, by namespace: RBAC does not tell one pod from another whose name is made up.
         self._no_exec: dict[str, str] = {}
         self._by_verb: dict[str, Callable[[Need], Answer]] = {
@@ -53,6 +57,7 @@ class LiveReader:
             "help": self._help,
             "grafana": self._ask_grafana,
             "envoy": self._envoy,
+            "owner": self._owner,
         }
 
     def read(self, need: Need) -> Answer:
@@ -147,6 +152,18 @@ class LiveReader:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import envoy
 
         return envoy.config_dump(self._client, need)
+
+    def _owner(self, need: Need) -> Answer:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
+
+        [api_version] = need.command
+        takes = 1 if kinds.of_kind(api_version, need.kind) else 2
+        if self._client.requests - self._begun + takes > MOST_REQUESTS:
+            return Answer(problem=f"a diagnosis makes at most {MOST_REQUESTS} requests, and none is left")
+        try:
+            return Answer((trim(self._client.metadata(api_version, need.kind, need.namespace, need.name)),))
+        except NotFoundError:
+            return Answer()
 
     def _ask_grafana(self, need: Need) -> Answer:
         try:

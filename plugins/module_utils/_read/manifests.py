@@ -69,6 +69,8 @@ class ManifestReader:
             return self._config_file(need)
         if need.verb in ("get", "list"):
             return self._select(need)
+        if need.verb == "owner":
+            return self._owner(need)
         return Answer(problem="a folder of manifests cannot be asked")
 
     def _select(self, need: Need) -> Answer:
@@ -85,6 +87,14 @@ class ManifestReader:
             and objects.selects(wanted, objects.labels(obj))
         )
         return Answer(tuple(map(trim, found)))
+
+    def _owner(self, need: Need) -> Answer:
+        found = [
+            {"apiVersion": obj.get("apiVersion"), "kind": need.kind, "metadata": trim(obj)["metadata"]}
+            for obj in self._objects.get(need.kind, [])
+            if objects.name(obj) == need.name and objects.namespace(obj) in (need.namespace, "")
+        ]
+        return Answer(tuple(found[:1]), problem="" if found else f"the folder holds no such {need.kind}")
 
     def _mesh_config(self, need: Need) -> Answer:
         answer = self._select(need._replace(kind="ConfigMap"))

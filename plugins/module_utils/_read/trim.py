@@ -9,7 +9,14 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils import _
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import provisioning
 
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# Copies of the object as somebody applied it: kubectl, kapp (pkg/kapp/diff/resource_with_history.go), Rancher's tools.
+_COPIES = frozenset(
+    {
+        "kubectl.kubernetes.io/last-applied-configuration",
+        *("kapp.k14s.io/original", "kapp.k14s.io/original-diff", "kapp.k14s.io/original-diff-full"),
+        "objectset.rio.cattle.io/applied",
+    }
+)
 _MANAGER_FIELDS = ("manager", "operation", "time", "subresource")
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 
@@ -47,8 +54,8 @@ def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
             {field: entry[field] for field in _MANAGER_FIELDS if field in entry} for entry in managed
         ]
     annotations = kept.get("annotations")
-    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
-        kept["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    if isinstance(annotations, dict) and not _COPIES.isdisjoint(annotations):
+        kept["annotations"] = {key: value for key, value in annotations.items() if key not in _COPIES}
     return kept
 
 

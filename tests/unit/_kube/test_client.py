@@ -36,6 +36,40 @@ def test_absent_object_is_told_from_absent_kind(server: ApiServer, client: Clien
     assert exists(client, "Service", "monitoring", "none") is None
 
 
+def test_metadata_of_a_kind_of_our_table_takes_one_request(server: ApiServer, client: Client) -> None:
+    stored = server.add("Prometheus", "monitoring", "k8s", spec={"password": "x"})
+    found = client.metadata("monitoring.coreos.com/v1", "Prometheus", "monitoring", "k8s")
+    assert found == {key: stored[key] for key in ("apiVersion", "kind", "metadata")}
+    assert len(server.requests) == 1
+    with pytest.raises(NotFoundError):
+        client.metadata("monitoring.coreos.com/v1", "Prometheus", "monitoring", "none")
+    server.unserved = {"monitoring.coreos.com/v1"}
+    with pytest.raises(NotServedError):
+        client.metadata("monitoring.coreos.com/v1", "Prometheus", "monitoring", "k8s")
+
+
+def test_metadata_of_another_kind_is_found_by_the_servers_own_list(server: ApiServer, client: Client) -> None:
+    """A kind that is one of no namespace too; the list is read once."""
+    kinds = [
+        {"name": "things", "kind": "Thing", "namespaced": True},
+        {"name": "things/status", "kind": "Thing", "namespaced": True},
+        {"name": "wholes", "kind": "Whole", "namespaced": False},
+    ]
+    answers = {
+        "/apis/example.org/v1": {"resources": kinds},
+        "/apis/example.org/v1/namespaces/monitoring/things/a": {"metadata": {"uid": "1"}, "spec": {"password": "x"}},
+        "/apis/example.org/v1/wholes/b": {"metadata": {"uid": "2"}},
+    }
+    server.faults.append(lambda request: Answer(200, answers[request.path]) if request.path in answers else None)
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"uid": "1"}}
+    assert client.metadata("example.org/v1", "Thing", "monitoring", "a") == thing
+    assert client.metadata("example.org/v1", "Whole", "monitoring", "b")["metadata"] == {"uid": "2"}
+    assert [request.path for request in server.requests] == list(answers)
+    for kind, api_version in (("Other", "example.org/v1"), ("Thing", "example.net/v1")):
+        with pytest.raises(NotServedError):
+            client.metadata(api_version, kind, "monitoring", "a")
+
+
 def test_older_istio_is_asked_in_v1beta1_and_remembered(server: ApiServer, client: Client) -> None:
     server.unserved = {"security.istio.io/v1"}
     server.add("PeerAuthentication", "monitoring", "default", spec={"mtls": {"mode": "STRICT"}})

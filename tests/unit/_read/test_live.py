@@ -77,6 +77,30 @@ def test_a_kind_that_is_not_installed(server: ApiServer, reader: LiveReader) -> 
     assert reader.read(Need("list", "VirtualService")) == Answer(served=False)
 
 
+def test_an_owner_is_read_without_what_it_holds(server: ApiServer, reader: LiveReader) -> None:
+    copies = dict.fromkeys(("kapp.k14s.io/original", "objectset.rio.cattle.io/applied"), CANARY)
+    annotations = {**copies, "meta.helm.sh/release-name": "stack"}
+    server.add("Prometheus", "monitoring", "k8s", annotations=annotations, spec={"password": CANARY})
+    need = Need("owner", "Prometheus", "monitoring", "k8s", command=("monitoring.coreos.com/v1",))
+    [found] = reader.read(need).objects
+    assert CANARY not in json.dumps(found)
+    assert found["metadata"]["annotations"] == {"meta.helm.sh/release-name": "stack"}
+    assert reader.read(need._replace(name="none")) == Answer()
+    assert reader.read(need._replace(kind="None")) == Answer(served=False)
+
+
+def test_an_owner_is_not_asked_for_beyond_the_limit(server: ApiServer, reader: LiveReader) -> None:
+    server.add("Prometheus", "monitoring", "k8s")
+    need = Need("owner", "Prometheus", "monitoring", "k8s", command=("monitoring.coreos.com/v1",))
+    unlisted = need._replace(kind="Thing", command=("example.org/v1",))
+    for number in range(24):
+        reader.read(Need("get", "Service", "monitoring", f"none-{number}"))
+    assert reader.read(unlisted).problem == "a diagnosis makes at most 25 requests, and none is left"
+    assert reader.read(need).objects
+    assert reader.read(need).problem == "a diagnosis makes at most 25 requests, and none is left"
+    assert len(server.requests) == 25
+
+
 def test_unknown_credentials_end_the_run(server: ApiServer, reader: LiveReader) -> None:
     server.faults.append(lambda _request: HttpAnswer(401, status(401, "Unauthorized", "Unauthorized")))
     with pytest.raises(AuthError):

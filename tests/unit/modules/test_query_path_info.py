@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import NS, PROMETHEUS_HOST, World
+from world import NS, PROMETHEUS_HOST, PROXY_HOST, World
 
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Answer, ApiServer, status
@@ -44,6 +44,26 @@ def test_the_limit_holds_where_exec_is_granted_but_fails(server: ApiServer, opti
     assert any(request.path.endswith("/exec") for request in server.requests)
     assert result["verdict"]["code"] == "QP101"
     assert result["api"]["requests"] == len(server.requests) <= 25
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_the_limit_holds_with_owners_too_and_what_is_not_asked_is_said(server: ApiServer, left: int) -> None:
+    world = World()
+    for kind, name in (("Service", "prometheus"), ("Deployment", "prom-label-proxy")):
+        reference = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "name": name, "uid": name}
+        world.get(kind, name)["metadata"]["ownerReferences"] = [reference]
+    load(server, world)
+    for _kind, name in (("Service", "prometheus"), ("Deployment", "prom-label-proxy")):
+        stored = server.add("Prometheus", NS, name, annotations={"argocd.argoproj.io/tracking-id": f"app-of-{name}:x"})
+        stored["metadata"]["uid"] = name
+    spared = {"read_logs": False, "datasource_url": f"http://{PROXY_HOST}:8080"}
+    result = info(server, **(spared if left else {}))
+    assert result["api"]["requests"] == len(server.requests) <= 25
+    told = json.dumps(result["remedies"])
+    for name in ("prometheus", "prom-label-proxy"):
+        known = f"Prometheus {name} in Argo CD application app-of-{name}" in told
+        unknown = f"Prometheus {name} cannot be read: a diagnosis makes at most 25 requests, and none is left" in told
+        assert (known, unknown) == (left > 0, left == 0)
 
 
 def test_nothing_is_listed_in_the_whole_cluster_but_what_applies_across_namespaces(server: ApiServer) -> None:

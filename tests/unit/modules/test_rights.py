@@ -52,6 +52,7 @@ ELSEWHERE = (
     Right("get", "namespaces", "", NS, "", "reader.yaml"),
     of_kind("list", "GrafanaDatasource", NS, "reader.yaml"),
     of_kind("get", "Grafana", NS, "reader.yaml"),
+    of_kind("get", "Prometheus", NS, "reader.yaml"),
     *(of_kind(verb, "Secret", NS, "secrets.yaml") for verb in ("get", "list")),
 )
 

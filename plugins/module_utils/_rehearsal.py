@@ -27,6 +27,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.re
     Remedy,
 )
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.shadow import Shadow
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.strategies import destination_rule
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import judge, probe
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.judge import Proof
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict.finding import AT_RISK, BROKEN
@@ -70,6 +71,7 @@ def rehearse(
         return Tried(f"{name} cannot be rehearsed, so nothing was begun. {reason}", True, {})
     access.require(rights.to_rehearse(copied.bodies, trial.namespace))
     result: dict[str, Any] = {"shadow": [objects.reference(body["kind"], body) for body in copied.bodies]}
+    result["not_shown"] = list(copied.not_shown)
     try:
         proof = _proof(client, diagnosis, copied, trial, check_mode)
     except HeldError:
@@ -84,7 +86,8 @@ def rehearse(
     if proof.result == judge.PASSED:
         server = diagnosis.path.hops[-1].step.server
         way = f"queries pass from a copy of the proxy to {server}, and it is proved"
-        return Tried(f"Rehearsed {name}: {way}. Nothing was changed.", False, result)
+        msg = f"Rehearsed {name}: {way}. Nothing was changed."
+        return Tried(" ".join((msg, *copied.not_shown)), False, result)
     unkept = "; ".join(f"{check.name}: {check.text}" for check in proof.checks if check.result == proof.result)
     how = "fails" if proof.result == judge.FAILED else "is not proved, for not everything could be seen,"
     return Tried(f"{name} {how} in the rehearsal, nothing was changed: {unkept.rstrip('.')}.", True, result)
@@ -95,7 +98,7 @@ def _left(error: LeftError) -> dict[str, Any]:
 
 
 def _copied(client: Client, diagnosis: Diagnosis, remedy: Remedy) -> Shadow:
-    path, index = diagnosis.path, _ill_hop(diagnosis)
+    path, index = diagnosis.path, _ill_hop(diagnosis, remedy)
     workload = _workload(client, path, index)
     return shadows.build(path, index, workload, remedy.changes, diagnosis.question.path_id, secrets.token_hex(4))
 
@@ -108,8 +111,8 @@ def _proof(client: Client, diagnosis: Diagnosis, copied: Shadow, trial: Trial, c
         lease.look(client, trial.namespace, path_id)
         shadow.dry_run(client, copied.bodies)
         return None
-    with run.beside(client, trial.namespace, path_id, copied.bodies, trial.timeout) as (pods, clock):
-        through = shadows.path_through(path, copied.hop, pods)
+    with run.beside(client, trial.namespace, path_id, copied, trial.timeout) as (pods, owned, clock):
+        through = shadows.path_through(path, copied, owned, pods)
         seen = probe.observe(
             client,
             [_asked(client, pod, copied) for pod in pods],
@@ -122,15 +125,13 @@ def _proof(client: Client, diagnosis: Diagnosis, copied: Shadow, trial: Trial, c
     return judge.judge(through, seen, alone=True)
 
 
-def _ill_hop(diagnosis: Diagnosis) -> int:
-    """The hop that fixes for a foreign Host are about, as the strategies choose it."""
-    codes = (*HOST_CODES, HTTP_1_0_CODE)
+def _ill_hop(diagnosis: Diagnosis, remedy: Remedy) -> int:
+    """The hop that a fix is about, as the strategies choose it."""
+    codes = destination_rule.CODES if remedy.strategy == destination_rule.NAME else (*HOST_CODES, HTTP_1_0_CODE)
     findings = diagnosis.judgement.findings
     ill = [f.hop for f in findings if f.code in codes and f.status in (BROKEN, AT_RISK) and f.hop >= 0]
     if not ill:
-        raise shadows.NotRehearsableError(
-            "The path is ill by something else than the proxy's Host, which no copy shows."
-        )
+        raise shadows.NotRehearsableError("No hop of the path is ill by what this fix cures.")
     return min(ill)
 
 

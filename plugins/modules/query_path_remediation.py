@@ -161,6 +161,10 @@ shadow:
   returned: with O(rehearse=true)
   type: list
   elements: str
+not_shown:
+  description: What a copy leaves open, as sentences, such as what a Service's other clients meet.
+  returned: with O(rehearse=true)
+  type: list
 cluster_uid:
   description: Uid of the namespace C(kube-system), for O(expect_cluster_uid); empty where it may not be read.
   returned: success
@@ -246,13 +250,9 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
         return {**result, "msg": f"Nothing to cure: {verdict.summary}"}
     if verdict.status == "inconclusive":
         raise _module.FailError(f"The diagnosis is inconclusive, so nothing was changed: {verdict.summary}", result)
-    wish = choice.Wish(
-        params["strategy"],
-        params["protocol"],
-        params["accept_effects"],
-        params["plan_hash"] or "",
-        params["force_live"],
-    )
+    asked_for = (params["strategy"], params["protocol"], params["accept_effects"], params["plan_hash"] or "")
+    # A rehearsal writes to nothing that has an owner.
+    wish = choice.Wish(*asked_for, params["force_live"] or params["rehearse"])
     try:
         remedy = choice.choose(diagnosis.remedies, wish, verdict.summary)
     except choice.RefusedError as refused:

@@ -29,6 +29,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.er
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.shadow import Shadow
 
 
 def rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:
@@ -89,18 +90,17 @@ def clear(client: Client, access: Access, namespace: str, path_id: str, check_mo
 
 @contextmanager
 def beside(
-    client: Client, namespace: str, path_id: str, bodies: Sequence[Object], timeout: float
-) -> Iterator[tuple[list[Pod], Clock]]:
-    """The ready pods of a shadow while the block runs, and a clock on which waiting keeps the path ours.
+    client: Client, namespace: str, path_id: str, copied: Shadow, timeout: float
+) -> Iterator[tuple[list[Pod], list[Object], Clock]]:
+    """A shadow's ready pods and what it owns while the block runs, and a clock on which waiting keeps the path ours.
 
-    namespace: of the Lease. bodies: the shadow's Deployment, and what it owns. Raises HeldError and what
-    `shadow.standing` raises.
+    namespace: of the Lease. Raises HeldError and what `shadow.standing` raises.
     """
     with lease.held(client, namespace, path_id) as ours:
         clock = with_duty(REAL_CLOCK, ours.keep)
-        shadow.dry_run(client, bodies)
-        with shadow.standing(client, bodies[0], bodies[1:], timeout, clock) as pods:
-            yield pods, clock
+        shadow.dry_run(client, copied.bodies)
+        with shadow.standing(client, copied, timeout, clock) as (pods, owned):
+            yield pods, owned, clock
 
 
 def sweep(

@@ -23,7 +23,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Pod
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Object
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import change
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.shadow import OWNS, RUN_LABEL
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import shadow as shadows
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.shadow import OWNS, RUN_LABEL, Shadow
 
 # Within which the copy's pod has ended; longer ones end all the same, with the Deployment.
 GONE_SECONDS = 60.0
@@ -44,22 +45,25 @@ def dry_run(client: Client, bodies: Sequence[Object]) -> None:
 
 
 @contextmanager
-def standing(
-    client: Client, deployment: Object, companions: Sequence[Object], timeout: float, clock: Clock
-) -> Iterator[list[Pod]]:
-    """The copy's ready pods while the block runs. timeout: seconds until they are ready.
+def standing(client: Client, copied: Shadow, timeout: float, clock: Clock) -> Iterator[tuple[list[Pod], list[Object]]]:
+    """The copy's ready pods, and what it owns, while the block runs. timeout: seconds until they are ready.
 
     Raises RolloutError and other KubeErrors, LeftError where it could not be removed.
     """
+    deployment, *companions = copied.bodies
     failure = ""
     try:
         root = _create(client, deployment)
         owner = _owner(root)
-        for body in companions:
+        owned = [
             _create(client, {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}})
-        _scale(client, root, 1)
+            for body in companions
+        ]
+        # An address is known only once its Service is there, and the pod must not be without it.
+        aliases = [step for body in owned if body.get("kind") == "Service" for step in shadows.alias(copied, body)]
+        _scale(client, root, 1, aliases)
         rollout.wait(client, change.target("Deployment", root), set(), timeout, clock)
-        yield [pod for pod in map(objects.pod, _pods(client, root)) if pod.ready]
+        yield [pod for pod in map(objects.pod, _pods(client, root)) if pod.ready], owned
     except KubeError as error:
         failure = str(error)
         raise
@@ -111,9 +115,11 @@ def _owner(root: Object) -> Object:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "name": objects.name(root), "uid": uid}
 
 
-def _scale(client: Client, root: Object, replicas: int) -> None:
+def _scale(client: Client, root: Object, replicas: int, first: Sequence[Object] = ()) -> None:
+    """first: what is patched with it."""
     operations: list[Object] = [
         {"op": "test", "path": "/metadata/uid", "value": objects.metadata(root).get("uid")},
+        *first,
         {"op": "replace", "path": "/spec/replicas", "value": replicas},
     ]
     client.patch("Deployment", objects.namespace(root), objects.name(root), operations, repeatable=True)

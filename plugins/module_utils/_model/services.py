@@ -42,6 +42,11 @@ class ServiceIndex:
             key, value = next(iter(selector.items()))
             self._by_label.setdefault((namespace, key, value), []).append(obj)
 
+    def having(self, obj: Object) -> ServiceIndex:
+        """The same Services and this one, in the place of what has its name."""
+        place = objects.namespace(obj), objects.name(obj)
+        return ServiceIndex([Answer(tuple({**self._by_name, place: obj}.values()))])
+
     def named(self, namespace: str, name: str) -> Service | None:
         obj = self._by_name.get((namespace, name))
         return self._make(obj) if obj is not None else None

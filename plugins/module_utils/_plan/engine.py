@@ -35,7 +35,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.st
 STRATEGIES: tuple[tuple[str, str, Strategy], ...] = (
     ("host_rewrite", "", host_rewrite.propose),
     ("route_alias", "", route_alias.propose),
-    ("destination_rule", "", destination_rule.propose),
+    (destination_rule.NAME, "", destination_rule.propose),
     ("service_protocol", "auto", service_protocol.propose_auto),
     ("service_protocol", "tcp", service_protocol.propose_tcp),
 )

@@ -117,16 +117,6 @@ def test_where_a_copy_would_not_show_the_truth_it_is_refused(change: Callable[[W
     assert says in str(refused.value)
 
 
-@pytest.mark.parametrize("protocol", ["auto", "tcp"])
-def test_what_others_use_is_not_rehearsed(protocol: str) -> None:
-    world = World()
-    diagnosis = world.diagnose()
-    [changes] = [remedy.changes for remedy in diagnosis.remedies if remedy.protocol == protocol]
-    workload = world.get("Deployment", "prom-label-proxy")
-    with pytest.raises(NotRehearsableError, match=r"^Service/monitoring/prometheus is in use by others"):
-        shadow.build(diagnosis.path, 1, workload, changes, "path-1", "run-1")
-
-
 def test_grafana_itself_is_not_copied() -> None:
     with pytest.raises(NotRehearsableError, match=r"is about Deployment/monitoring/grafana itself"):
         build(World(), index=0)

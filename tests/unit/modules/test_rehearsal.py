@@ -11,7 +11,7 @@ import pytest
 from fault_matrix.killing import Killed, killing
 from fault_matrix.play import gathering
 from fault_matrix.rows import KILL_AFTER, ROWS
-from world import NS
+from world import NS, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import lease, shadow
 from ansible_collections.meshops.istio_remediation.plugins.modules import (
@@ -30,8 +30,9 @@ from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server i
 )
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.rehearsal_stage import Stage
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import Object
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import Object, load
 
+EVERY = ["host_rewrite", "route_alias", "service_protocol", "destination_rule"]
 KILL = next(row for row in ROWS if row.does == KILL_AFTER)
 
 
@@ -42,13 +43,22 @@ def stage(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]
         yield Stage(server, program)
 
 
+@pytest.fixture
+def ill(stage: Stage, strategy: str) -> Stage:
+    """Ill by what the strategy cures."""
+    if strategy == "destination_rule":
+        stage.ill_by_a_rule()
+    return stage
+
+
 def created(server: ApiServer) -> list[Object]:
     posts = [request for request in server.writes() if request.method == "POST" and "/leases" not in request.path]
     return [request.body for request in posts]
 
 
-@pytest.mark.parametrize("strategy", ["host_rewrite", "route_alias"])
-def test_a_fix_is_proved_on_a_copy_and_nothing_is_left(stage: Stage, strategy: str) -> None:
+@pytest.mark.parametrize("strategy", EVERY)
+def test_a_fix_is_proved_on_a_copy_and_nothing_is_left(ill: Stage, strategy: str) -> None:
+    stage = ill
     dry = run_module(
         query_path_remediation,
         check=True,
@@ -59,13 +69,16 @@ def test_a_fix_is_proved_on_a_copy_and_nothing_is_left(stage: Stage, strategy: s
         rehearse=True,
     )
     assert stage.server.writes() == []
-    assert dry["msg"].startswith(f"Would rehearse {strategy} on Deployment/monitoring/istio-remediation-shadow-")
+    name = "service_protocol (auto)" if strategy == "service_protocol" else strategy
+    assert dry["msg"].startswith(f"Would rehearse {name} on Deployment/monitoring/istio-remediation-shadow-")
 
     result = stage.rehearse(strategy=strategy)
-    assert result["msg"] == (
-        f"Rehearsed {strategy}: queries pass from a copy of the proxy to Deployment/monitoring/prometheus, and it is "
+    proved = (
+        f"Rehearsed {name}: queries pass from a copy of the proxy to Deployment/monitoring/prometheus, and it is "
         "proved. Nothing was changed."
     )
+    assert result["msg"] == " ".join([proved, *result["not_shown"]])
+    assert bool(result["not_shown"]) == (strategy in ("service_protocol", "destination_rule"))
     assert (result["changed"], result["result"], result["run"]) == (False, "passed", "")
     assert {check["result"] for check in result["checks"]} == {"passed"}
     assert "replicas" not in {check["name"] for check in result["checks"]}
@@ -118,8 +131,9 @@ def test_what_cannot_be_removed_is_said(stage: Stage) -> None:
     assert [plural for plural, _namespace, _name in stage.left()] == ["deployments"]
 
 
-@pytest.mark.parametrize("strategy", ["host_rewrite", "route_alias"])
-def test_whatever_write_a_run_is_killed_after_the_next_one_leaves_nothing(stage: Stage, strategy: str) -> None:
+@pytest.mark.parametrize("strategy", EVERY)
+def test_whatever_write_a_run_is_killed_after_the_next_one_leaves_nothing(ill: Stage, strategy: str) -> None:
+    stage = ill
     begin = copy.deepcopy(stage.server.objects)
     stage.rehearse(strategy=strategy)
     calls = list(stage.server.requests)
@@ -252,8 +266,9 @@ def test_a_deployment_of_the_same_name_is_not_touched(stage: Stage) -> None:
     assert stage.server.stored("Deployment", NS, name) == theirs
 
 
-@pytest.mark.parametrize("strategy", ["host_rewrite", "route_alias"])
-def test_the_shipped_rights_are_enough(stage: Stage, strategy: str) -> None:
+@pytest.mark.parametrize("strategy", EVERY)
+def test_the_shipped_rights_are_enough(ill: Stage, strategy: str) -> None:
+    stage = ill
     granted = rbac.grants("remediator", NS, journal="istio-remediation")
     granted[NS] += rbac.rules("rehearsal.yaml")
     stage.server.authorizer.grants = granted
@@ -263,11 +278,25 @@ def test_the_shipped_rights_are_enough(stage: Stage, strategy: str) -> None:
     assert [what for what in refused if not what.startswith("get pods/exec")] == []
 
 
-def test_no_other_fix_is_rehearsed_and_the_reason_is_said(stage: Stage) -> None:
-    result = stage.rehearse(strategy="service_protocol")
+def test_an_owner_is_no_hindrance_for_nothing_of_its_is_written_to(stage: Stage) -> None:
+    owned = stage.server.stored("Deployment", NS, "prom-label-proxy")
+    owned["metadata"]["annotations"] = {"meta.helm.sh/release-name": "plp", "meta.helm.sh/release-namespace": NS}
+    stage.production = copy.deepcopy(stage.server.objects)
+    result = stage.rehearse(strategy="host_rewrite")
+    assert (result["result"], result["changed"]) == ("passed", False)
+    assert [entry["owner"] for entry in result["at_owner"]] == ["Helm release monitoring/plp"]
+    assert stage.left() == []
+
+
+def test_what_cannot_be_shown_is_refused_with_its_reason(server: ApiServer) -> None:
+    world = World()
+    world.get("Service", "prometheus")["spec"] |= {"clusterIP": "None", "clusterIPs": ["None"]}
+    load(server, world)
+    given = {"host": server.url, "api_key": "token", "grafana_namespace": NS, "strategy": "service_protocol"}
+    result = run_module(query_path_remediation, **given, rehearse=True)
     assert result["failed"] is True
     assert result["msg"] == (
-        "service_protocol (auto) cannot be rehearsed, so nothing was begun. Service/monitoring/prometheus is in use by "
-        "others than the proxy, and a copy beside it would not show what they meet."
+        "service_protocol (auto) cannot be rehearsed, so nothing was begun. Service monitoring/prometheus has no "
+        "address of its own that leads to pods, so none can stand for it."
     )
-    assert stage.server.writes() == []
+    assert server.writes() == []

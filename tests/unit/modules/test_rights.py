@@ -33,7 +33,7 @@ VERSIONS = {"Service": "v1", "VirtualService": "networking.istio.io/v1", "Destin
 PATCHED, CREATED = ("Service", "DestinationRule", *KINDS), ("VirtualService", "DestinationRule")
 
 # What a rehearsal sets up: plugins/module_utils/_plan/shadow.py.
-SHADOW = ("Deployment", "AuthorizationPolicy", "VirtualService")
+SHADOW = ("Deployment", "AuthorizationPolicy", "VirtualService", "DestinationRule", "Service")
 
 
 def example(kind: str) -> dict[str, Any]:

@@ -57,7 +57,10 @@ ACTS = {
     ),
     "undo": act("variables", "says", variables=FIX, says=TEXTS),
     "runbook": act("says", "after", says=TEXTS, after=AFTER),
-    "rehearsal": act("proved", "refused", proved=TEXTS, refused=act("remedy", "says", **FIX["properties"], says=TEXTS)),
+    "rehearsal": act(
+        proved={"type": "array", "items": FIX, "minItems": 1},
+        refused=act("variables", "says", variables=FIX, says=TEXTS),
+    ),
     "inputs": {
         "type": "array",
         "items": act(

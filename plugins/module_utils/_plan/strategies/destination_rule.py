@@ -23,6 +23,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.re
     Proposal,
 )
 
+NAME = "destination_rule"
 CODES = ("QP201", "QP202", "QP203")
 ISTIO_MUTUAL = {"mode": "ISTIO_MUTUAL"}
 

@@ -37,7 +37,7 @@ help:
 	@echo "make policies    Do AuthorizationPolicies on HTTP and TCP ports do what we say? POLICIES=200 of them; SEED=n (root)"
 	@echo "make proofs      The three above, about half an hour: catalogue, differential, policies (root)"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
-	@echo "make faults      Every fault at every API call of a fix and its way back: nothing lost, left behind or untrue"
+	@echo "make faults      Every fault at every API call of a fix, its rehearsal and its way back: nothing lost, left or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
 	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; ten minutes (root)"
 	@echo "make example     Take the snapshot that ships in docs/examples anew from the mesh (root)"

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import pytest
 from fault_matrix.play import STRATEGIES, Play, Strategy, no_waiting
-from fault_matrix.rows import ROWS, Row
+from fault_matrix.rehearsed import CLEAN, Rehearsed
+from fault_matrix.rows import RESET, ROWS, Row
 from fault_matrix.simulated import Simulated
 
-from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer
+from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, serving
 
 KILLED = {row.name: row for row in ROWS}["killed after the call"]
 OTHERS = [row for row in ROWS if not row.kills]
@@ -46,3 +47,29 @@ def test_the_judge_sees_what_is_lost(server: ApiServer) -> None:
         server.on_write = lose
         found = play.faults(OTHERS[0], play.writes[-1])
     assert any(wrong.startswith("lost: ") for wrong in found)
+
+
+def test_a_rehearsal_whose_writes_go_unanswered_leaves_nothing(server: ApiServer) -> None:
+    row = next(row for row in ROWS if row.does == RESET)
+    with serving(ApiServer()) as program, no_waiting():
+        rehearsal = Rehearsed(server, program, "host_rewrite", CLEAN)
+        found = {index: rehearsal.faults(row, index) for index in rehearsal.writes}
+    assert len(found) > 7
+    assert {index: wrong for index, wrong in found.items() if wrong} == {}
+
+
+def test_the_judge_of_rehearsals_sees_what_is_touched_and_what_is_left(server: ApiServer) -> None:
+    with serving(ApiServer()) as program, no_waiting():
+        rehearsal = Rehearsed(server, program, "host_rewrite", CLEAN)
+        controller = server.on_write
+
+        def meddle(verb: str, written: dict) -> None:
+            controller(verb, written)
+            if verb == "delete" and written["kind"] == "Deployment":
+                server.stored("Service", written["metadata"]["namespace"], "prometheus")["spec"]["ports"] = []
+                server.add("AuthorizationPolicy", written["metadata"]["namespace"], "rest")
+
+        server.on_write = meddle
+        found = rehearsal.faults(OTHERS[0], rehearsal.writes[-1])
+    assert any(wrong.startswith("lost: services/") for wrong in found)
+    assert any(wrong.startswith("orphan: ") for wrong in found)

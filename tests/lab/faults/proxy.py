@@ -23,7 +23,8 @@ from meshlab import waiting
 from meshlab.errors import LabError
 from meshlab.settings import HOST_API_PORT, Folders
 
-PATIENCE = 20.0
+# Python starts slowly where all cores are busy.
+PATIENCE = 60.0
 PROGRAM = "MESHOPS_MITMDUMP"
 EVERY_METHOD = ("GET", "POST", "PATCH", "DELETE")
 

@@ -79,6 +79,8 @@ def attempts_for(right: Right) -> Iterator[Attempt]:
         if right.resource in STRATEGIES:
             yield Attempt("remediator", query_path_remediation, {"strategy": STRATEGIES[right.resource]})
     elif right.granted_by == "rehearsal.yaml":
+        if right.resource == "destinationrules":  # no fix of this world makes one
+            return
         strategy = STRATEGIES.get(right.resource, "host_rewrite")
         yield Attempt("remediator", query_path_remediation, {"strategy": strategy, "rehearse": True})
     elif right.resource not in ELSEWHERE:

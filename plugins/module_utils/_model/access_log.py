@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _TOKEN = re.compile(r'\[([^\]]*)\]|"((?:[^"\\]|\\.)*)"|(\S+)')
 _TEXT_START = re.compile(r'^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "')
@@ -45,8 +45,18 @@ _TEXT_FIELDS_BEFORE_1_9 = tuple(
 )
 
 
+HOW_TO_ENABLE = (
+    "turn them on with a Telemetry resource (spec.accessLogging: [{providers: [{name: envoy}]}]) or "
+    "meshConfig.accessLogFile: /dev/stdout"
+)
+
+
 class Record(NamedTuple):
-    """One request or connection. Absent values are "". time: RFC 3339 in UTC. line: as logged."""
+    """One request or connection. Absent values are "". time: RFC 3339 in UTC. line: as logged.
+
+    peer: None in an access log. In debug lines (debug_log), which lack most of the rest, the SPIFFE name in the
+    certificate of the client, "" where they do not tell.
+    """
 
     time: str
     code: str
@@ -63,14 +73,16 @@ class Record(NamedTuple):
     downstream_remote: str
     server_name: str
     line: str
+    peer: str | None = None
 
     @property
     def outbound(self) -> bool:
         """Whether the sidecar logged it as a client.
 
-        Inbound clusters begin with `inbound|`; a refused connection has no cluster.
+        Inbound clusters begin with `inbound|` or are one of InboundPassthroughCluster; a refused connection has none.
         """
-        return not self.cluster.startswith("inbound|") and self.details != "filter_chain_not_found"
+        inbound = self.cluster.startswith(("inbound|", "InboundPassthroughCluster"))
+        return not inbound and self.details != "filter_chain_not_found"
 
 
 def parse(text: str) -> tuple[Record, ...]:
@@ -114,12 +126,18 @@ def _record(line: str) -> Record | None:
     )
 
 
-def _json(line: str) -> dict[str, str] | None:
+def json_object(line: str) -> dict[str, Any] | None:
+    """A line that is one JSON object; None where it is not."""
     try:
         decoded = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(decoded, dict):
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _json(line: str) -> dict[str, str] | None:
+    decoded = json_object(line)
+    if decoded is None:
         return None
     return {str(key): "" if value in (None, "-") else str(value) for key, value in decoded.items()}
 

@@ -33,11 +33,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.s
 # Of a workload with many replicas this many are read, so that the number of requests stays bounded.
 PODS_READ = 2
 
-HOW_TO_ENABLE = (
-    "turn them on with a Telemetry resource (spec.accessLogging: [{providers: [{name: envoy}]}]) or "
-    "meshConfig.accessLogFile: /dev/stdout"
-)
-
 
 class Testimony(NamedTuple):
     """What the logs say about one hop.
@@ -146,5 +141,6 @@ def _silence(hop: Hop, problems: list[str], anything: list[Record]) -> str:
     if anything:
         return "no request has passed this hop since the configuration last changed"
     return (
-        f"the sidecars have logged no request since the configuration last changed; if they never do, {HOW_TO_ENABLE}"
+        f"the sidecars have logged no request since the configuration last changed; if they never do, "
+        f"{access_log.HOW_TO_ENABLE}"
     )

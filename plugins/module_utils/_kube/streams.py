@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 # Seconds that both ends of a port-forward get to say goodbye.
 _GOODBYE = 1.0
+# Seconds for which a running command is listened to before it is looked whether it still runs.
+_LISTENED = 0.5
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 
 
@@ -46,27 +48,85 @@ def execute(client: Client, namespace: str, pod: str, container: str, command: S
 
     Raises UnreachableError (also after `timeout` seconds), AuthError and the ApiError of a refused handshake.
     """
+    stream = _exec(client, namespace, pod, container, command, "false")
+    where = f"container {container} of Pod {namespace}/{pod}"
+    try:
+        return _ended(stream, where, timeout)
+    finally:
+        _close(stream)
+
+
+class Running:
+    """A command in a container that reads its standard input. It gets an end of file when this side is gone."""
+
+    def __init__(self, stream: Any, where: str) -> None:
+        self._stream, self._where = stream, where
+
+    def hear(self, text: str, timeout: float) -> None:
+        """Wait until it has printed `text`. Raises UnreachableError where that does not come."""
+        deadline = time.monotonic() + timeout
+        while text not in self._guarded(lambda: self._stream.peek_channel(_STDOUT, timeout=_LISTENED)):
+            if not self._stream.is_open():
+                code, message = _exit_code(self._stream.read_channel(_ERROR))
+                said = self._stream.peek_channel(_STDERR).strip().rpartition("\n")[2] or message
+                raise UnreachableError(self._where, f"the command ended at once: {said or f'exit code {code}'}")
+            if time.monotonic() > deadline:
+                raise UnreachableError(self._where, f"the command did not begin within {timeout:g} seconds", sent=True)
+
+    def end(self, timeout: float) -> Output:
+        """Send it an empty line and wait for its end. Raises UnreachableError, and has hung up then."""
+        try:
+            if self._stream.is_open():
+                self._guarded(lambda: self._stream.write_stdin("\n"))
+            return _ended(self._stream, self._where, timeout)
+        except UnreachableError:
+            _close(self._stream)
+            raise
+
+    def _guarded(self, call: Callable[[], T]) -> T:
+        from websocket import WebSocketException
+
+        try:
+            return call()
+        except (WebSocketException, OSError) as error:
+            raise UnreachableError(self._where, f"the stream broke: {error}", sent=True) from error
+
+
+@contextmanager
+def running(client: Client, namespace: str, pod: str, container: str, command: Sequence[str]) -> Iterator[Running]:
+    """Start a command in a container and leave it running until the block ends. Raises like `execute`."""
+    stream = _exec(client, namespace, pod, container, command, "true")
+    try:
+        yield Running(stream, f"container {container} of Pod {namespace}/{pod}")
+    finally:
+        _close(stream)
+
+
+def _exec(client: Client, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str) -> Any:
     from kubernetes.stream import ws_client
 
     query = [("command", word) for word in command]
-    query += [("container", container), ("stdout", "true"), ("stderr", "true"), ("stdin", "false"), ("tty", "false")]
+    query += [("container", container), ("stdout", "true"), ("stderr", "true"), ("stdin", stdin), ("tty", "false")]
 
     def call(configuration: Any, url: str, headers: dict[str, str]) -> Any:
         return ws_client.websocket_call(
             configuration, "GET", url, query_params=query, headers=headers, _preload_content=False, capture_all=False
         )
 
-    stream = _open(client, "exec", namespace, pod, call)
-    where = f"container {container} of Pod {namespace}/{pod}"
-    try:
-        _until_closed(stream, where, timeout)
-        stdout, stderr = stream.read_channel(_STDOUT), stream.read_channel(_STDERR)
-        code, message = _exit_code(stream.read_channel(_ERROR))
-    finally:
-        stream.close()
-        # close() leaves the socket open where the other side closed first.
-        stream.sock.shutdown()
+    return _open(client, "exec", namespace, pod, call)
+
+
+def _ended(stream: Any, where: str, timeout: float) -> Output:
+    _until_closed(stream, where, timeout)
+    stdout, stderr = stream.read_channel(_STDOUT), stream.read_channel(_STDERR)
+    code, message = _exit_code(stream.read_channel(_ERROR))
     return Output(stdout, stderr, code, message)
+
+
+def _close(stream: Any) -> None:
+    stream.close()
+    # close() leaves the socket open where the other side closed first.
+    stream.sock.shutdown()
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class ApiServer:
 
     committed: those of them that stored something, whatever became of the answer.
     logs: by (namespace, pod, container). commands: by the words of the command: stdout, stderr, exit code.
+    programs: by pod: the environment in which commands really run there, in the place of `commands`.
     forwards: by (namespace, pod, port): where a port-forward leads. faults: asked in turn before every answer; the
     first that returns an Answer decides. unserved: "group/version" that is not installed.
     on_write: called with (verb, object) after each write that is not a dry run, as a controller would see it.
@@ -79,6 +80,7 @@ class ApiServer:
         self.committed: list[Request] = []
         self.logs: dict[tuple[str, str, str], str] = {}
         self.commands: dict[tuple[str, ...], tuple[str, str, int]] = {}
+        self.programs: dict[str, dict[str, str]] = {}
         self.forwards: dict[tuple[str, str, int], tuple[str, int]] = {}
         self.faults: list[Fault] = []
         self.unserved: set[str] = set()
@@ -315,7 +317,9 @@ def serving(server: ApiServer, certificate: tuple[Path, Path] | None = None) -> 
                     self.reply(answer)
                     return
             found = _PATH.match(request.path)
-            if found and found["sub"] == "exec":
+            if found and found["sub"] == "exec" and found["name"] in server.programs:
+                websocket_server.run_process(self, request.commands, server.programs[found["name"]])
+            elif found and found["sub"] == "exec":
                 websocket_server.run_command(self, *server.run(found["name"], request.commands))
             elif found:
                 port = int(request.query["ports"])

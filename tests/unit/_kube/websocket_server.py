@@ -9,8 +9,11 @@ import hashlib
 import json
 import socket
 import struct
+import subprocess
 import threading
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
+from typing import IO
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BINARY, _CLOSE, _PING = 2, 8, 9
@@ -71,6 +74,46 @@ def run_command(handler: BaseHTTPRequestHandler, stdout: str, stderr: str, code:
     for channel, text in ((1, stdout), (2, stderr)):
         if text:
             send(handler, bytes([channel]) + text.encode())
+    _send_status(handler, code)
+
+
+def run_process(handler: BaseHTTPRequestHandler, command: Sequence[str], environment: dict[str, str]) -> None:
+    """Run a command as a kubelet does: it gets what the client writes, an end of file when that hangs up, no signal."""
+    accept(handler)
+    pipe = subprocess.PIPE
+    try:
+        started = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+    except FileNotFoundError:
+        send(
+            handler, b"\x03" + json.dumps({"status": "Failure", "message": f'exec: "{command[0]}": not found'}).encode()
+        )
+        close(handler)
+        return
+    with started as process:
+        stdin, outputs = process.stdin, ((1, process.stdout), (2, process.stderr))
+
+        def feed() -> None:
+            with contextlib.suppress(OSError), stdin:
+                while payload := receive(handler):
+                    stdin.write(payload[1:])
+
+        def drain(channel: int, output: IO[bytes]) -> None:
+            with contextlib.suppress(OSError):
+                while data := output.read(65536):
+                    send(handler, bytes([channel]) + data)
+
+        threading.Thread(target=feed, daemon=True).start()
+        readers = [threading.Thread(target=drain, args=each) for each in outputs]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        code = process.wait()
+    with contextlib.suppress(OSError):
+        _send_status(handler, code)
+
+
+def _send_status(handler: BaseHTTPRequestHandler, code: int) -> None:
     status: dict[str, object] = {"kind": "Status", "status": "Success"}
     if code:
         causes = [{"reason": "ExitCode", "message": str(code)}]

@@ -18,11 +18,27 @@ description:
     tenant cannot read series of other tenants.
   - Not seeing is not success. What leaves no trace makes the result V(inconclusive).
   - Changes nothing in the cluster. It creates no object; the queries themselves and the port-forward to Grafana are all
-    that it causes.
+    that it causes, unless O(raise_log_level) allows more.
 options:
   allow_inconclusive:
     description:
       - Whether to succeed where the result is V(inconclusive).
+    type: bool
+    default: false
+  raise_log_level:
+    description:
+      - Whether to raise the log level of the sidecars on the path while the queries run, so that their debug lines tell
+        what no access log tells. Envoy's loggers C(router) and C(connection) are set to C(debug); where they already
+        are, nothing is done.
+      - The levels that were found are put back by a process in the sidecar itself, as soon as the run ends or its
+        connection breaks, at the latest after two minutes. So they are put back where the run is killed, too.
+        RV(log_levels) says whether that was seen.
+      - For that time the sidecars' container logs hold the headers of every request, credentials and cookies among
+        them. The module keeps nothing of them but what identifies a request and its client's certificate.
+      - Needs C(pods/exec) (C(exec.yaml)), and a shell in the sidecar's image. In Istio's C(distroless) images nothing
+        is raised, because nothing there could put the levels back.
+      - In check mode nothing is raised.
+      - Hops over TCP stay as they are without it, since debug lines name no request there.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -53,6 +69,11 @@ EXAMPLES = r"""
     grafana_token: "{{ vault_grafana_token }}"
     datasource_uid: tenant-x
     other_tenant: secret
+
+- name: Prove it where the mesh writes no access logs
+  meshops.istio_remediation.query_path_probe:
+    grafana_namespace: monitoring
+    raise_log_level: true
 """
 
 RETURN = r"""
@@ -118,6 +139,34 @@ tenant:
   description: The tenant of the data source.
   returned: when the probe could be made
   type: str
+log_levels:
+  description: What was done to the log level of each sidecar on the path.
+  returned: when the probe could be made and O(raise_log_level) is set
+  type: list
+  elements: dict
+  contains:
+    pod:
+      description: The pod, as C(namespace/name).
+      type: str
+      returned: always
+    before:
+      description: Those of Envoy's loggers that were to be raised, with their levels as found.
+      type: str
+      returned: always
+      sample: router:warning,connection:warning
+    raised:
+      description: The same loggers with their levels during the probe; empty where nothing was raised.
+      type: str
+      returned: always
+      sample: router:debug,connection:debug
+    put_back:
+      description: Whether the levels were seen to stand as before at the end.
+      type: bool
+      returned: always
+    problem:
+      description: Why nothing was raised; empty where it was, and where the level was high enough already.
+      type: str
+      returned: always
 nonce:
   description: The word by which the probe's queries are found in access logs.
   returned: when the probe could be made
@@ -149,6 +198,7 @@ if TYPE_CHECKING:
 OPTIONS: _module.Spec = {
     **_module.PROOF_OPTIONS,
     "allow_inconclusive": {"type": "bool", "default": False},
+    "raise_log_level": {"type": "bool", "default": False},
     "expect_cluster_uid": {"type": "str"},
 }
 
@@ -159,23 +209,29 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
 
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import cluster
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.access import Access
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import judge, probe
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.rights import to_probe
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import judge, log_level, probe
+    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import rights
 
     params = module.params
+    raises = params["raise_log_level"]
     access = Access(client)
-    access.require(to_probe(_module.question(params), by_port_forward=not params["grafana_url"]))
+    access.require(rights.to_probe(_module.question(params), not params["grafana_url"], raises))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     path, settled = _module.walk(client, params)
     wanted = probe.options(path, f"n{secrets.token_hex(8)}", *_module.proof_options(params))
     wanted = wanted._replace(settled=settled)
-    seen = probe.observe(
-        client,
-        _grafanas(client, params, path),
-        path,
-        wanted,
-        lambda observation: judge.judge(path, observation).result != judge.INCONCLUSIVE,
-    )
+    grafanas = _grafanas(client, params, path)
+    pods = probe.pods(path) if raises else []
+    access.require(right for pod in pods for right in rights.execute(pod.namespace))
+    with log_level.raised(client, [] if module.check_mode else pods) as levels:
+        seen = probe.observe(
+            client,
+            grafanas,
+            path,
+            wanted,
+            lambda observation: judge.judge(path, observation).result != judge.INCONCLUSIVE,
+            debug=log_level.unheard(levels),
+        )
     proof = judge.judge(path, seen)
     result = {
         "result": proof.result,
@@ -185,6 +241,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, Any]:
         "tenant_label": wanted.tenant_label,
         "tenant": wanted.tenant,
         "nonce": wanted.nonce,
+        **({"log_levels": [level._asdict() for level in levels]} if raises else {}),
         "cluster_uid": cluster_uid,
         "api": _module.api_usage(client),
     }

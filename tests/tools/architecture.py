@@ -35,6 +35,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "_apply": SHARED | {"_kube", "_model", "_plan.change", "_plan.shadow", "_journal"},
     "_prove.observation": SHARED | {"_model"},
     "_prove.judge": SHARED | {"_model", "_prove.observation"},
+    "_prove.log_level": SHARED | {"_kube", "_model"},
     "_prove.probe": SHARED | {"_kube", "_model", "_prove.observation"},
     "_diagnose": SHARED | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan"},
     "_rehearsal": SHARED | {"_kube", "_model", "_plan", "_apply", "_prove", "_diagnose", "_verdict"},

@@ -16,12 +16,20 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.a
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import Workload
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Hop, Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.peer_authentication import STRICT
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.observation import Observation, Reply
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.observation import (
+    Observation,
+    PodLog,
+    Reply,
+)
 
 PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 # The SNI that Istio's mTLS carries: outbound_.<port>_.<subset>_.<fqdn>.
 ISTIO_SNI = "outbound_."
 SHOWN = 160
+NO_REQUEST = (
+    f"logged no request of this probe; where access logs are off, {access_log.HOW_TO_ENABLE}; query_path_probe does "
+    "without them where raise_log_level allows it"
+)
 # Connections of a listener that was replaced are closed when it has drained: ProxyConfig.drainDuration, 45 seconds by
 # default (https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig).
 DRAINED = timedelta(seconds=60)
@@ -75,7 +83,7 @@ class _Seen(NamedTuple):
 def judge(path: Path, observation: Observation, alone: bool = False) -> Proof:
     """path: as walked just before the probe. alone: the queries began at its first pod, and no replica was chosen."""
     seen = _Seen(
-        {log.pod: access_log.parse(log.text) for log in observation.logs},
+        {log.pod: _records(log) for log in observation.logs},
         {log.pod: log.problem for log in observation.logs if log.problem},
         observation.nonce,
         observation.started,
@@ -91,6 +99,13 @@ def judge(path: Path, observation: Observation, alone: bool = False) -> Proof:
     results = {check.result for check in checks}
     worst = next(result for result in (FAILED, INCONCLUSIVE, PASSED) if result in results)
     return Proof(worst, checks, served)
+
+
+def _records(log: PodLog) -> tuple[Record, ...]:
+    """An access log's lines, and debug lines about requests that it does not have."""
+    records = access_log.parse(log.text)
+    known = {record.request_id for record in records if record.request_id}
+    return (*records, *(record for record in log.debug if record.request_id not in known))
 
 
 def _answers(observation: Observation) -> Check:
@@ -186,21 +201,28 @@ def _mtls(hop: Hop, seen: _Seen) -> Check:
     name = f"mtls {hop.step.client.name} -> {hop.step.service.name}:{hop.step.port.number}"
     if hop.step.server.mesh == "none" or hop.step.client.mesh == "none":
         return Check(name, INCONCLUSIVE, "one side has no sidecar, so there is no mTLS to prove")
-    mine = [record for record in seen.of(hop.step.client) if record.outbound and _of_probe(record, hop, seen)]
-    if not mine:
-        why = seen.problem(hop.step.client) or "the client's sidecar logged no request of this probe"
-        return Check(name, INCONCLUSIVE, why)
-    wanted = route.cluster_name(hop.step.service, hop.step.port.number, "")
+    sent = [record for record in seen.of(hop.step.client) if record.outbound]
+    mine = [record for record in sent if _of_probe(record, hop, seen)]
+    wanted = _wanted(hop)
     astray = [record for record in mine if not _same_cluster(record.cluster, wanted)]
     if astray:
         return Check(
             name, FAILED, f"a request left through {astray[0].cluster or astray[0].route}, not through {wanted}"
         )
+    if untold := [record for record in sent if record.peer is not None and _elsewhere(record, hop, seen)]:
+        text = (
+            f"a request left through {untold[0].cluster}, and debug lines do not tell whether it was meant for {wanted}"
+        )
+        return Check(name, INCONCLUSIVE, text)
+    if not mine:
+        return Check(name, INCONCLUSIVE, seen.problem(hop.step.client) or f"the client's sidecar {NO_REQUEST}")
     server = [record for record in seen.of(hop.step.server) if not record.outbound and seen.during(record)]
     addresses = {record.upstream_local for record in mine if record.upstream_local}
     requests = {record.request_id for record in mine if record.request_id}
     met = [entry for entry in server if entry.downstream_remote in addresses or entry.request_id in requests]
-    plain = [entry for entry in met if not entry.server_name.startswith(ISTIO_SNI)]
+    # A debug line without a certificate tells nothing: the mesh may keep the header in which it stands.
+    met = [entry for entry in met if entry.peer is None or entry.peer]
+    plain = [entry for entry in met if not (entry.peer or entry.server_name.startswith(ISTIO_SNI))]
     if plain:
         return Check(
             name,
@@ -208,25 +230,40 @@ def _mtls(hop: Hop, seen: _Seen) -> Check:
             f"the server's sidecar saw the request without Istio's mTLS ({plain[0].details or plain[0].code})",
         )
     if met:
-        return Check(name, PASSED, f"cluster {mine[0].cluster} at the client, SNI {met[0].server_name} at the server")
+        what = f"certificate of {met[0].peer}" if met[0].peer else f"SNI {met[0].server_name}"
+        return Check(name, PASSED, f"cluster {mine[0].cluster} at the client, {what} at the server")
     if hop.mode is not None and hop.mode.mode == STRICT:
         return Check(
             name,
             PASSED,
             f"cluster {mine[0].cluster} at the client; the server accepts nothing but mTLS ({hop.mode.source})",
         )
-    return Check(
-        name, INCONCLUSIVE, seen.problem(hop.step.server) or "the server's sidecar logged nothing about this probe"
-    )
+    return Check(name, INCONCLUSIVE, seen.problem(hop.step.server) or f"the server's sidecar {NO_REQUEST}")
 
 
 def _of_probe(record: Record, hop: Hop, seen: _Seen) -> bool:
     """Whether a client's line belongs to the probe: by the nonce in its path, or, a TCP connection, by its time and
     address.
     """
+    if record.peer is not None:
+        return seen.carries_nonce(record) and not _elsewhere(record, hop, seen)
     if not hop.dialled(record.downstream_local):
         return False
     return seen.carries_nonce(record) if record.path else seen.during(record)
+
+
+def _elsewhere(record: Record, hop: Hop, seen: _Seen) -> bool:
+    """Whether a debug line is about a request of the probe that may have been dialled for something else.
+
+    It does not name the address that the client's program dialled; where PassthroughCluster opened a connection, that
+    leads there. A proxy may well send a query's path to somebody else, such as one who authenticates it.
+    """
+    there = _same_cluster(record.cluster, _wanted(hop)) or hop.dialled(record.upstream_host)
+    return seen.carries_nonce(record) and not there
+
+
+def _wanted(hop: Hop) -> str:
+    return route.cluster_name(hop.step.service, hop.step.port.number, "")
 
 
 def _same_cluster(cluster: str, wanted: str) -> bool:

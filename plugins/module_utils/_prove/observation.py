@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.access_log import Record
+
 
 class Reply(NamedTuple):
     """What Grafana answered to one query.
@@ -22,13 +24,16 @@ class Reply(NamedTuple):
 class PodLog(NamedTuple):
     """A sidecar's log from some minutes before the probe to its end.
 
-    problem: why it could not be read; "" where it was.
+    text     its access log
+    problem  why it could not be read; "" where it was
+    debug    the requests in its debug lines, where its log level was raised
     """
 
     namespace: str
     pod: str
     text: str
     problem: str = ""
+    debug: tuple[Record, ...] = ()
 
 
 class Observation(NamedTuple):

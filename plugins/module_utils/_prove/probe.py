@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Barrier, BrokenBarrierError
@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ApiError, UnreachableError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana, GrafanaError
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import objects
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import access_log, debug_log, objects
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import SIDECAR_CONTAINER, Pod
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError
@@ -48,6 +48,9 @@ SERIES = 20
 # How long before the probe logs are read, to tell new connections from old ones.
 LOG_SECONDS_BEFORE = 300
 LOG_LINES = 4000
+# With the log level raised a request makes some thirty lines where it comes in and as many where it goes out (measured
+# on Envoy 1.40).
+DEBUG_LINES = 40000
 PODS_READ = 40
 _SELECTOR = re.compile(r"^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*$")
 
@@ -122,11 +125,13 @@ def observe(
     enough: Callable[[Observation], bool],
     sleep: Callable[[float], None] = time.sleep,
     base: str | None = None,
+    debug: Mapping[str, str] | None = None,
 ) -> Observation:
     """Ask in rounds until `enough` says so or no round is left, and return all that was seen.
 
     grafanas: each of Grafana's replicas, or one for its URL. base: what comes before Prometheus' /api in the paths of
-    the queries, where it is not Grafana that is asked. Raises InputError, and KubeError where asking itself is refused.
+    the queries, where it is not Grafana that is asked. debug: of pods, as namespace/name, whose log level was to be
+    raised: "" where it was, else why not. Raises InputError, and KubeError where asking itself is refused.
     """
     if base is None:
         base = f"/api/datasources/proxy/uid/{quote(datasource_uid(path, grafanas[0]), safe='')}"
@@ -151,7 +156,9 @@ def observe(
             started=_rfc3339(started),
             own=tuple(own),
             foreign=tuple(foreign),
-            logs=_logs(client, path, since),
+            logs=tuple(
+                _log(client, pod, since, (debug or {}).get(f"{pod.namespace}/{pod.name}")) for pod in pods(path)
+            ),
             replicas=tuple(pod.name for pod in path.hops[0].step.server.ready_pods),
             tenant_label=wanted.tenant_label,
             tenant=wanted.tenant,
@@ -244,17 +251,29 @@ def _raise_if_grafanas_own(grafana: Grafana, status: int, body: str) -> None:
         raise GrafanaError(f"{grafana.where} refuses the query ({status}): {said['message']}; {hint}.")
 
 
-def _logs(client: Client, path: Path, since: int) -> tuple[PodLog, ...]:
-    pods: dict[tuple[str, str], Pod] = {}
+def pods(path: Path) -> list[Pod]:
+    """The pods on a path whose sidecars' logs are read."""
+    found: dict[tuple[str, str], Pod] = {}
     for hop in path.hops:
         for pod in (*hop.step.client.pods, *hop.step.server.pods):
             if pod.mesh == "sidecar":
-                pods[pod.namespace, pod.name] = pod
-    return tuple(_log(client, namespace, name, since) for namespace, name in list(pods)[:PODS_READ])
+                found[pod.namespace, pod.name] = pod
+    return list(found.values())[:PODS_READ]
 
 
-def _log(client: Client, namespace: str, name: str, since: int) -> PodLog:
+def _log(client: Client, pod: Pod, since: int, unraised: str | None) -> PodLog:
+    """unraised: why the log level was not raised, "" where it was, None where nobody asked for that."""
+    lines = LOG_LINES if unraised is None else DEBUG_LINES
     try:
-        return PodLog(namespace, name, client.log(namespace, name, SIDECAR_CONTAINER, LOG_LINES, since))
+        text = client.log(pod.namespace, pod.name, SIDECAR_CONTAINER, lines, since)
     except ApiError as error:
-        return PodLog(namespace, name, "", str(error).rstrip("."))
+        return PodLog(pod.namespace, pod.name, "", str(error).rstrip("."))
+    if unraised is None:
+        return PodLog(pod.namespace, pod.name, text)
+    # Debug lines hold headers, with credentials among them: from here on nothing but what is judged.
+    found = debug_log.parse(text)
+    problem = unraised or (
+        f"its log is longer than the {lines} lines that are read" if text.count("\n") >= lines else ""
+    )
+    access = "\n".join(record.line for record in access_log.parse(text))
+    return PodLog(pod.namespace, pod.name, access, problem, found)

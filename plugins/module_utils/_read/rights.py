@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model i
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 
 CLUSTER, ROOT, READER, PROBER = "cluster.yaml", "root-namespace.yaml", "reader.yaml", "prober.yaml"
+EXEC = "exec.yaml"
 
 # Lists in each namespace of the path and in the mesh's root namespace, and lists of the whole cluster: mesh.read(),
 # envoy_filter.needs().
@@ -46,10 +47,11 @@ def to_diagnose(question: Question) -> list[Right]:
     return [*to_walk(question), *_lists(POLICY_KINDS, question), *logs]
 
 
-def to_probe(question: Question, by_port_forward: bool) -> list[Right]:
-    """What it takes to prove the path. by_port_forward: Grafana is asked through the API server.
+def to_probe(question: Question, by_port_forward: bool, by_exec: bool = False) -> list[Right]:
+    """What it takes to prove the path.
 
-    A port-forward over a WebSocket begins with a GET. Kubernetes 1.35 and later ask for `create` too:
+    by_port_forward: Grafana is asked through the API server. by_exec: the sidecars' log level is raised.
+    A stream over a WebSocket begins with a GET. Kubernetes 1.35 and later ask for `create` too:
     https://github.com/kubernetes/kubernetes/pull/134577 (AuthorizePodWebsocketUpgradeCreatePermission).
     """
     home = question.grafana_namespace
@@ -59,7 +61,13 @@ def to_probe(question: Question, by_port_forward: bool) -> list[Right]:
         *_lists(("AuthorizationPolicy",), question),
         read_logs(home),
         *(Right(verb, "pods/portforward", "", home, "", PROBER) for verb in verbs),
+        *(execute(home) if by_exec else ()),
     ]
+
+
+def execute(namespace: str) -> list[Right]:
+    """The rights to run a command in a pod."""
+    return [Right(verb, "pods/exec", "", namespace, "", EXEC) for verb in ("get", "create")]
 
 
 def read_logs(namespace: str) -> Right:

@@ -61,7 +61,7 @@ def needed() -> list[Right]:
     """Every right that some run asks for, and the one that only words a message better."""
     questions = [Question(NS, "grafana", kind) for kind in KINDS]
     reading = [right for question in questions for right in read_rights.to_diagnose(question)]
-    probing = read_rights.to_probe(questions[0], by_port_forward=True)
+    probing = read_rights.to_probe(questions[0], by_port_forward=True, by_exec=True)
     writing = [*apply_rights.to_apply(changes(), NS), *apply_rights.to_revert(changes(), NS)]
     rehearsing = apply_rights.to_rehearse([{**example(kind), "kind": kind} for kind in SHADOW], NS)
     return [*reading, *probing, *writing, *rehearsing, cluster.TO_IDENTIFY, *ELSEWHERE]

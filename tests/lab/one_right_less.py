@@ -75,6 +75,8 @@ def everything(namespace: str) -> Iterator[Taken]:
 def attempts_for(right: Right) -> Iterator[Attempt]:
     if right.granted_by == "prober.yaml":
         yield Attempt("prober", query_path_probe, {})
+    elif right.granted_by == "exec.yaml":
+        yield Attempt("prober", query_path_probe, {"raise_log_level": True})
     elif right.granted_by == "remediator.yaml":
         if right.resource in STRATEGIES:
             yield Attempt("remediator", query_path_remediation, {"strategy": STRATEGIES[right.resource]})

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the mesh up, prove on it whatever needs a mesh, and take it down again whatever happened.
 
-First every molecule scenario, at last the lab itself; `make proofs` goes through many more meshes. Arguments name
-single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not
-killed to see what it leaves behind.
+First every molecule scenario, then what is compared with the mesh by the hundred, at last the lab itself. Arguments
+name single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running,
+and not killed to see what it leaves behind.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from functools import partial
 from types import FrameType
 
 import agent
-from lab import access, lab
+from lab import access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
+
+LANES, MESHES, POLICIES = 3, 300, 200
+COMPARED = {
+    "Rules: every world of the catalogue": ("catalogue", "judge", "--lanes", str(LANES)),
+    f"Model of Istio: {MESHES} random meshes": ("differential", "--meshes", str(MESHES)),
+    f"Model of policies: {POLICIES} random ones": ("policies", "--policies", str(POLICIES)),
+}
 
 
 def kept() -> bool:
@@ -66,6 +73,7 @@ def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
     """Run the scenarios and, if everything is wanted, all the rest; return the titles of what failed."""
     steps = [(f"Scenario {name}", partial(scenario, name)) for name in chosen]
     if everything:
+        steps += [(title, partial(program, *command)) for title, command in COMPARED.items()]
         steps.append(("Lab: the node agent with real containers", agent_tests))
         if not kept():
             steps.append(("Lab: killed, it leaves no trace", trace))

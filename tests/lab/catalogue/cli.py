@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from meshlab.errors import LabError
 from meshlab.settings import folders
 from stage import scenario
 
-from catalogue import mutations, run, table
+from catalogue import lanes, mutations, run, table
 
 GROUP = "catalogue"
 
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     judging = commands.add_parser("judge", help="bring each world about and compare its diagnosis, live and offline")
     judging.add_argument("names", nargs="*", metavar="world", help="default: all")
     judging.add_argument("--snapshots", type=Path, help="keep the snapshots in this folder")
+    judging.add_argument("--lanes", type=int, default=1, help="worlds to play at a time, each in its own namespace")
+    judging.add_argument("--tally", type=Path, help="write the counts into this file, as JSON, and do not print them")
     judging.set_defaults(command=run_judge)
     writing = commands.add_parser("table", help="measure every world that has a row number and write the truth table")
     writing.set_defaults(command=run_table)
@@ -68,4 +71,12 @@ def run_judge(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         snapshots = options.snapshots or Path(temporary)
         snapshots.mkdir(parents=True, exist_ok=True)
-        return 1 if run.run(Api(places), places, names, snapshots) else 0
+        tally = lanes.run(Api(places), places, names, snapshots, options.lanes)
+    if options.tally:
+        options.tally.write_text(json.dumps(tally), encoding="utf-8")
+        return 0
+    print(
+        f"{tally.judged - tally.wrong} of {tally.judged} worlds as expected, live and offline; "
+        f"misses: {tally.misses}, false alarms: {tally.false_alarms}"
+    )
+    return 1 if tally.wrong else 0

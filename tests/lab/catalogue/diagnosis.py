@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 from meshlab.errors import LabError
+from stage.place import NAMESPACE
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._module import PATH_OPTIONS
 from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info, query_path_probe
@@ -18,7 +19,7 @@ from ansible_collections.meshops.istio_remediation.plugins.modules import query_
 Result = dict[str, Any]
 # Options that leave a witness out.
 WITNESSES = [option for option in ("read_logs", "read_envoy") if option in PATH_OPTIONS]
-QUESTION = {"grafana_namespace": "monitoring", "datasource_uid": "tenant-x"}
+QUESTION = {"grafana_namespace": NAMESPACE, "datasource_uid": "tenant-x"}
 
 
 def diagnose(**arguments: Any) -> Result:

@@ -33,6 +33,15 @@ class Judged(NamedTuple):
     mistake: str
 
 
+class Tally(NamedTuple):
+    """How many worlds were judged, and how many of them wrongly."""
+
+    judged: int
+    wrong: int
+    misses: int
+    false_alarms: int
+
+
 def judge(api: Api, places: Folders, name: str, snapshots: Path) -> Judged:
     """Bring a world about, diagnose it and compare; its snapshot is saved.
 
@@ -90,8 +99,8 @@ def again_offline(snapshots: Path) -> dict[str, dict[str, Result]]:
     return found
 
 
-def run(api: Api, places: Folders, names: Iterable[str], snapshots: Path) -> int:
-    """Judge worlds, print how each went and the counts; return the number of those that went wrong."""
+def run(api: Api, places: Folders, names: Iterable[str], snapshots: Path) -> Tally:
+    """Judge worlds, print how each went, and count."""
     judged = []
     for name in names:
         started = time.monotonic()
@@ -104,11 +113,7 @@ def run(api: Api, places: Folders, names: Iterable[str], snapshots: Path) -> int
             print(f"  {name}: {sentence}")
     wrong = {entry.name for entry in judged if entry.wrong} | {name for name, found in offline.items() if found}
     mistakes = [entry.mistake for entry in judged]
-    print(
-        f"{len(judged) - len(wrong)} of {len(judged)} worlds as expected, live and offline; "
-        f"misses: {mistakes.count(compare.MISS)}, false alarms: {mistakes.count(compare.FALSE_ALARM)}"
-    )
-    return len(wrong)
+    return Tally(len(judged), len(wrong), mistakes.count(compare.MISS), mistakes.count(compare.FALSE_ALARM))
 
 
 def report(entry: Judged, seconds: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from meshlab.api import Api
 from meshlab.settings import Folders
 from stage import query
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 from catalogue.run import FLUSHED
 

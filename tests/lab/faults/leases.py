@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from meshlab.api import MERGE, Api
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 

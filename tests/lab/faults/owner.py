@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from meshlab.api import APPLY, Api, Manifest
 from meshlab.errors import LabError
 from meshlab.settings import folders
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 from faults.victim import Victim
 

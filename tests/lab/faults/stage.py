@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 from fault_matrix.play import Objects, is_write
 from fault_matrix.rows import EVERYTHING, Row
 from meshlab.api import Api
+from stage.place import NAMESPACE
 from stage.query import UID
-from stage.world import NAMESPACE
 
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Request, is_dry
 from faults import leases

@@ -15,8 +15,8 @@ from typing import Any
 
 from meshlab.errors import LabError
 from meshlab.processes import PROC
+from stage.place import NAMESPACE
 from stage.query import UID
-from stage.world import NAMESPACE
 
 from faults.proxy import Proxy
 

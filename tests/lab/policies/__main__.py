@@ -12,8 +12,9 @@ from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import folders
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.objects import group_by_workload
 from policies.generator import policy
-from policies.judge import Measured, judge
+from policies.judge import judge
 from policies.run import CALLERS, Bench
 
 
@@ -33,20 +34,17 @@ def main() -> int:
             print(f"   {count} of {len(wanted)} after {time.monotonic() - began:.0f} s", flush=True)
 
     try:
-        measured = {protocol: list(bench.measure(protocol, wanted, told)) for protocol in ("http", "tcp")}
-        server = bench.server()
+        measured = list(bench.measure(wanted, told))
+        server = group_by_workload(bench.servers())[0]
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    results = [
-        (obj, judge(Measured(obj, http, tcp), server))
-        for obj, http, tcp in zip(wanted, measured["http"], measured["tcp"], strict=True)
-    ]
-    for obj, result in results:
+    results = [judge(entry, server) for entry in measured]
+    for obj, result in zip(wanted, results, strict=True):
         if result.wrong:
             print(yaml.safe_dump({"spec": obj["spec"], "wrong": result.wrong}, sort_keys=False))
-    decided, undecided = (sum(getattr(result, name) for _obj, result in results) for name in ("decided", "open"))
-    failed = sum(1 for _obj, result in results if result.wrong)
+    decided, undecided = (sum(getattr(result, name) for result in results) for name in ("decided", "open"))
+    failed = sum(1 for result in results if result.wrong)
     print(
         f"== {len(results)} policies, {len(CALLERS)} callers, asked on HTTP and on TCP: {decided} predictions, "
         f"{undecided} left open; {failed} policies did otherwise than was said"

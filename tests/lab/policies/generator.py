@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.witness import FOREIGN_HOST, RIGHT_HOST, SERVER
 from meshlab.api import Manifest
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 PROVIDER = "ext-authz"
 ACCOUNTS = ("client2", "prom-label-proxy", "grafana")

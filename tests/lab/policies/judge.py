@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from catalogue.witness import RIGHT_HOST
 from meshlab.api import Manifest
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
     admission,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from meshlab import manifests
 from meshlab.api import Api, Manifest
 
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 LABELS = {"meshlab/crowd": "true"}
 

@@ -15,7 +15,7 @@ from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import Folders
 
-from stage.world import NAMESPACE
+from stage.place import NAMESPACE
 
 UID = "tenant-x"
 TENANT = "x"

@@ -18,6 +18,8 @@ from meshlab.api import Manifest
 from meshlab.errors import LabError
 from meshlab.settings import LAB
 
+from stage.place import NAMESPACE, here
+
 SCENARIOS = LAB / "scenarios"
 STACK = LAB / "stack"
 
@@ -43,7 +45,7 @@ def read(name: str) -> dict[str, Any]:
     """Return a scenario's data: of a folder, or of a file in the folder of a group. Raises LabError."""
     path = SCENARIOS / f"{name}.yml" if "/" in name else folder_of(name) / "scenario.yml"
     try:
-        data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = yaml.safe_load(here(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise LabError(f"There is no scenario {name} in {SCENARIOS}.") from error
     return data
@@ -53,7 +55,7 @@ def load(name: str) -> Scenario:
     """Read a scenario and lay it over the stack. Raises LabError where it is not there or its edits fit nothing."""
     data = read(name)
     world, late = data.get("world") or {}, data.get("late") or {}
-    objects = lay(manifests.read(STACK), [*manifests.read(folder_of(name)), *(world.get("objects") or [])])
+    objects = lay(objects_of(STACK), [*objects_of(folder_of(name)), *(world.get("objects") or [])])
     objects = edit(objects, world.get("edits") or [])
     return Scenario(
         name=name,
@@ -65,6 +67,29 @@ def load(name: str) -> Scenario:
     )
 
 
+def objects_of(folder: Path) -> list[Manifest]:
+    """Return the objects of all YAML files in a folder, for the namespace of this stage."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))]
+    return [manifest for text in texts for manifest in manifests.parse(here(text))]
+
+
+def alone(name: str) -> bool:
+    """Tell whether a world reaches beyond its namespace, so that no other stage may stand beside it. Raises LabError.
+
+    It does so by the mesh's settings, by objects elsewhere, and by hosts that are not of its namespace.
+    """
+    wanted = load(name)
+    return bool(wanted.mesh) or any(reaches_out(manifest) for manifest in (*wanted.objects, *wanted.late))
+
+
+def reaches_out(manifest: Manifest) -> bool:
+    meta, spec = manifest["metadata"], manifest.get("spec") or {}
+    if NAMESPACE not in (meta.get("namespace"), meta["name"]):
+        return True
+    hosts = [*(spec.get("hosts") or []), *([spec["host"]] if "host" in spec else [])]
+    return any("." in host and f".{NAMESPACE}." not in host for host in hosts)
+
+
 def changed(objects: list[Manifest], edits: list[Mapping[str, Any]]) -> list[Manifest]:
     """Return the objects that the edits name, edited."""
     named = {entry["object"] for entry in edits}
@@ -73,7 +98,7 @@ def changed(objects: list[Manifest], edits: list[Mapping[str, Any]]) -> list[Man
 
 def plain() -> Scenario:
     """The stack as it is, in which queries die."""
-    return Scenario("", tuple(manifests.read(STACK)), (), {"status": 503})
+    return Scenario("", tuple(objects_of(STACK)), (), {"status": 503})
 
 
 def identity(manifest: Manifest) -> tuple[str, str]:

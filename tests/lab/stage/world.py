@@ -17,9 +17,9 @@ from meshlab import manifests, namespaces, waiting
 from meshlab.api import Api, ApiError, Manifest
 from meshlab.errors import LabError
 
+from stage.place import NAMESPACE
 from stage.scenario import identity
 
-NAMESPACE = "monitoring"
 # A second one, for worlds in which the proxy is not beside Prometheus.
 GUESTS = "tenants"
 PATIENCE = 90.0

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from meshlab.errors import LabError
-from stage import crowd, query, scenario, state, world
+from stage import crowd, place, query, scenario, state, world
 from stage.scenario import edit, lay
 
 SERVICE = {"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 1}, {"port": 2}]}}
@@ -21,6 +24,34 @@ def service(**spec: Any) -> dict[str, Any]:
 def edited(pointer: str, value: Any) -> dict[str, Any]:
     [result] = edit([SERVICE], [{"object": "Service/a", "set": {pointer: value}}])
     return result
+
+
+def in_namespace(namespace: str, code: str) -> Any:
+    """What an expression of ``scenario`` is on a stage in a namespace of its own."""
+    program = f"import json; from stage import scenario; print(json.dumps({code}))"
+    environment = {**os.environ, place.VARIABLE: namespace, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return json.loads(subprocess.check_output([sys.executable, "-c", program], env=environment))
+
+
+def test_a_world_can_be_played_in_another_namespace_whole() -> None:
+    objects, expected = in_namespace("elsewhere", "[scenario.load('baseline').objects, scenario.read('baseline')]")
+    assert {obj["metadata"].get("namespace", obj["metadata"]["name"]) for obj in objects} == {"elsewhere"}
+    assert place.WRITTEN_FOR not in json.dumps([objects, expected])
+
+
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [
+        ("baseline", False),
+        ("catalogue/alias", False),
+        # The mesh's settings, an object of another namespace, a host that is of no namespace.
+        ("registry_only", True),
+        ("catalogue/qp603_envoy_filter", True),
+        ("catalogue/public_name_routed", True),
+    ],
+)
+def test_a_world_that_reaches_beyond_its_namespace_is_played_alone(name: str, alone: bool) -> None:
+    assert scenario.alone(name) == alone
 
 
 def test_an_object_takes_the_place_of_its_namesake() -> None:

@@ -11,6 +11,9 @@ import lab_test
 import pytest
 import steps
 
+# What is compared with the mesh by the hundred, after the scenarios.
+COMPARED = ["catalogue", "differential", "policies"]
+
 
 def absent() -> int:
     raise steps.AbsentError("there is nothing to check")
@@ -43,6 +46,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     monkeypatch.setattr(lab_test, "lab", lambda verb: asked.append(verb) or 0)
     monkeypatch.setattr(lab_test, "names", lambda _wanted: ["a"])
+    monkeypatch.setattr(lab_test, "program", lambda name, *_options: asked.append(name) or 0)
     monkeypatch.setattr(lab_test, "agent_tests", lambda: asked.append("test the agent") or 0)
     monkeypatch.setattr(lab_test, "trace", lambda: asked.append("kill") or 0)
     monkeypatch.setattr(lab_test.signal, "signal", lambda *_arguments: None)
@@ -63,14 +67,14 @@ def test_lab_goes_down_however_the_scenarios_end(
     assert verbs == ["build", "up", "down"]
 
 
-@pytest.mark.parametrize("proof", ["scenario", "agent_tests", "trace"])
+@pytest.mark.parametrize("proof", ["scenario", "program", "agent_tests", "trace"])
 def test_each_proof_must_pass_and_none_stops_another(
     verbs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proof: str
 ) -> None:
     monkeypatch.setattr(lab_test, "scenario", lambda name: verbs.append(f"scenario {name}") or 0)
     assert lab_test.main([]) == 0
-    assert verbs == ["build", "up", "scenario a", "test the agent", "kill", "down"]
-    monkeypatch.setattr(lab_test, proof, lambda *_name: 1)
+    assert verbs == ["build", "up", "scenario a", *COMPARED, "test the agent", "kill", "down"]
+    monkeypatch.setattr(lab_test, proof, lambda *_arguments: 1)
     assert lab_test.main([]) == 1
     assert re.search("^== FAILED: ", capsys.readouterr().out, re.MULTILINE)
 
@@ -85,4 +89,4 @@ def test_lab_is_kept_on_request(monkeypatch: pytest.MonkeyPatch, verbs: list[str
     monkeypatch.setenv("MESHOPS_LAB_KEEP", "1")
     monkeypatch.setattr(lab_test, "scenario", lambda _name: 0)
     assert lab_test.main([]) == 0
-    assert verbs == ["build", "up", "test the agent"]
+    assert verbs == ["build", "up", *COMPARED, "test the agent"]

@@ -101,6 +101,11 @@ class Route(NamedTuple):
     source: str = ""
     default_chain: bool = False
 
+    @property
+    def unlisted(self) -> bool:
+        """Whether the request leaves for anywhere because nothing in the client's sidecar stands for the address."""
+        return self.kind == PASSTHROUGH and self.name != "allow_any" and not self.default_chain
+
 
 class Transport(NamedTuple):
     """How a client's sidecar speaks to the server's pods: MTLS, PLAINTEXT, TLS (not Istio's), MIXED between pods, or

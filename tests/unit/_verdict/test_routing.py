@@ -40,6 +40,12 @@ def headless_twin(port_name: str) -> Change:
     return change
 
 
+def export_to(namespace: str) -> Change:
+    return lambda world: world.get("Service", "prometheus")["metadata"].update(
+        annotations={"networking.istio.io/exportTo": namespace}
+    )
+
+
 # name: what differs from the stack, expected status, expected code
 CASES: dict[str, tuple[Change, str, str]] = {
     "foreign Host, STRICT": (lambda _: None, "broken", "QP101"),
@@ -189,6 +195,20 @@ CASES: dict[str, tuple[Change, str, str]] = {
         "broken",
         "QP106",
     ),
+    "exportTo that hides Prometheus": (both(rewrite(PROMETHEUS_HOST), export_to("elsewhere")), "broken", "QP106"),
+    "exportTo that names the client's namespace": (both(rewrite(PROMETHEUS_HOST), export_to(NS)), "healthy", ""),
+    "port name udp-web": (lambda w: w.port("prometheus", name="udp-web"), "broken", "QP404"),
+    "appProtocol udp": (
+        both(rewrite(PROMETHEUS_HOST), lambda w: w.port("prometheus", appProtocol="udp")),
+        "broken",
+        "QP404",
+    ),
+    "port name udpweb": (lambda w: w.port("prometheus", name="udpweb"), "healthy", ""),
+    "appProtocol that counts in place of the name udp-web": (
+        lambda w: w.port("prometheus", name="udp-web", appProtocol="tcp"),
+        "healthy",
+        "",
+    ),
     "VirtualServices cannot be read": (
         both(rewrite(PROMETHEUS_HOST), lambda w: w.refused.update(VirtualService="403 Forbidden")),
         "inconclusive",
@@ -237,3 +257,22 @@ def test_an_address_of_nobody_ends_in_a_sentence() -> None:
     upstream("http://10.9.1.77:9090")(world)
     with pytest.raises(InputError, match="nor an address that a Service in namespace monitoring has or leads to"):
         world.diagnose()
+
+
+@pytest.mark.parametrize(
+    ("change", "summary"),
+    [
+        (export_to("elsewhere"), "Its exportTo hides prometheus from prom-label-proxy, whose sidecar sends plaintext."),
+        (
+            lambda w: w.port("prometheus", name="udp-web"),
+            (
+                "Port 9090 of Service prometheus is declared UDP (port name 'udp-web'), "
+                "so prom-label-proxy's sidecar sends plaintext."
+            ),
+        ),
+    ],
+)
+def test_what_keeps_a_sidecar_from_knowing_the_upstream_is_named(change: Change, summary: str) -> None:
+    world = World()
+    both(rewrite(PROMETHEUS_HOST), change)(world)
+    assert world.diagnose().judgement.verdict.summary == summary

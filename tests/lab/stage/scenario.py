@@ -76,10 +76,10 @@ def objects_of(folder: Path) -> list[Manifest]:
 def alone(name: str) -> bool:
     """Tell whether a world reaches beyond its namespace, so that no other stage may stand beside it. Raises LabError.
 
-    It does so by the mesh's settings, by objects elsewhere, and by hosts that are not of its namespace.
+    It does so by the mesh's settings, by objects elsewhere, and by hosts that are not of its namespace; or it says so.
     """
     wanted = load(name)
-    return bool(wanted.mesh) or any(reaches_out(manifest) for manifest in (*wanted.objects, *wanted.late))
+    return bool(wanted.mesh or read(name).get("alone")) or any(reaches_out(manifest) for manifest in (*wanted.objects, *wanted.late))
 
 
 def reaches_out(manifest: Manifest) -> bool:

@@ -48,6 +48,7 @@ def test_a_world_can_be_played_in_another_namespace_whole() -> None:
         ("registry_only", True),
         ("catalogue/qp603_envoy_filter", True),
         ("catalogue/public_name_routed", True),
+        ("catalogue/qp109_pod_address", True),
     ],
 )
 def test_a_world_that_reaches_beyond_its_namespace_is_played_alone(name: str, alone: bool) -> None:

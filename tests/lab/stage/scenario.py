@@ -79,7 +79,9 @@ def alone(name: str) -> bool:
     It does so by the mesh's settings, by objects elsewhere, and by hosts that are not of its namespace; or it says so.
     """
     wanted = load(name)
-    return bool(wanted.mesh or read(name).get("alone")) or any(reaches_out(manifest) for manifest in (*wanted.objects, *wanted.late))
+    return bool(wanted.mesh or read(name).get("alone")) or any(
+        reaches_out(manifest) for manifest in (*wanted.objects, *wanted.late)
+    )
 
 
 def reaches_out(manifest: Manifest) -> bool:

@@ -85,6 +85,8 @@ PIECES = (
         "\U0001f600",
     ),
 )
+# Seconds of CPU: what is linear takes one at most, what goes back over the text again and again takes minutes.
+PATIENCE = 10
 LONG = (
     *(
         "{",
@@ -201,7 +203,7 @@ def test_a_long_file_of_anything_takes_no_longer_than_it_is_long(reader: str) ->
     for piece in LONG:
         started = time.process_time()
         check(*READERS[reader], piece * (10_000 // len(piece)))
-        assert time.process_time() - started < 1, piece
+        assert time.process_time() - started < PATIENCE, piece
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -116,6 +116,7 @@ SCHEMA = act(
     world=WORLD,
     late=act("once", once=ANSWER, objects=OBJECTS, edits=EDITS),
     open_connections={"const": True},
+    alone={"const": True},
     before=BEFORE,
     probe=act("result", result={"enum": ["passed", "failed"]}, check={"enum": ["answers", "tenants", "mtls"]}),
     **ACTS,

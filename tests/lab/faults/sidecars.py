@@ -35,14 +35,23 @@ def configuration(api: Api, places: Folders) -> dict[str, Entries]:
 
 
 def differences(before: Mapping[str, Entries], after: Mapping[str, Entries]) -> list[str]:
-    """What changed, as sentences, but for entries that are new and bear the copy's name."""
+    """What changed, as sentences, but for what bears the copy's name: whole entries, or parts of lists in them."""
     found = [f"pod {pod} is {'gone' if pod in before else 'new'}" for pod in before.keys() ^ after.keys()]
     for pod in before.keys() & after.keys():
         for name in sorted({*before[pod], *after[pod]}):
-            was, now = before[pod].get(name), after[pod].get(name)
-            if was != now and not (was is None and COPY in json.dumps([name, now])):
+            was, now = (_without_copy(side[pod].get(name)) for side in (before, after))
+            if was != now and not (name not in before[pod] and COPY in json.dumps([name, now])):
                 found.append(f"{name} of {pod} is another one")
     return found
+
+
+def _without_copy(value: Any) -> Any:
+    """The value without the innermost parts of lists that bear the copy's name."""
+    if isinstance(value, dict):
+        return {key: _without_copy(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [part for part in map(_without_copy, value) if COPY not in json.dumps(part)]
+    return value
 
 
 def _containers(pod: Mapping[str, Any]) -> set[str]:
@@ -57,7 +66,9 @@ def _entries(client: Client, pod: str) -> Iterator[tuple[str, Any]]:
     for part in json.loads(output.stdout)["configs"]:
         for kind, entries in part.items():
             for entry in entries if kind.startswith(("dynamic_", "static_")) else ():
-                yield f"{kind} {_name(entry)}", _settled(entry)
+                # Where connections go that keep their own destination, Envoy notes as they come.
+                if "endpoint_configs" not in kind or _name(entry).startswith("outbound|"):
+                    yield f"{kind} {_name(entry)}", _settled(entry)
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -22,8 +22,9 @@ from faults.victim import PATH, Victim
 SIDECARS = ("grafana", "prom-label-proxy", "prometheus")
 # No sidecar starts with this one, so that it is not by chance what stands there in the end.
 OWN_LEVELS = "router:info,connection:error"
-# How many runs are killed, at moments spread over what a whole one takes, and how many of them must run on until then.
-KILLS, FEWEST = 6, 4
+# How many runs are killed, so many seconds apart, and how many of them must run on until then. A probe that proves the
+# path at once keeps the levels up for three or four seconds.
+KILLS, STEP, FEWEST = 5, 0.5, 2
 # Seconds that the sidecars get to notice.
 NOTICED = 20.0
 _LISTED = re.compile(r"^ +(\w+): (\w+)$", re.MULTILINE)
@@ -58,7 +59,7 @@ def _compare_and_kill(places: Folders) -> str:
     print(f"with raise_log_level passed, in {took:.1f} s, {result['api']['requests']} requests", flush=True)
     times = []
     for number in range(KILLS):
-        delay = took * number / KILLS
+        delay = STEP * number
         noticed = _kill(places, before, delay)
         if noticed is None:
             print(f"ended within {delay:.1f} s of raising the first", flush=True)
@@ -80,7 +81,7 @@ def _kill(places: Folders, before: Levels, delay: float) -> float | None:
         first = SIDECARS[0]
         waiting.until(lambda: levels(places, first) != before[first], f"a raised level in {first}", 60, pause=0.02)
         time.sleep(delay)
-        if everything(places) == before:
+        if levels(places, first) == before[first]:
             return None
     finally:
         victim.kill()

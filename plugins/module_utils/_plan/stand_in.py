@@ -12,10 +12,10 @@ server's pods, so their own sidecars go on handling the port as the oldest says 
 pilot/pkg/model/context.go:620-633): what the fix does to the server's side is not shown. The copy dials it because its
 pod resolves the name in the proxy's URL to it (hostAliases), while the program, its arguments and the Host stay as they
 are: https://kubernetes.io/docs/tasks/network/customize-hosts-file-for-pods/.
-Measured by what the Envoys run on, before and meanwhile (tests/lab/faults/rehearsed.py): the sidecars of its namespace
+Measured by what the Envoys run on, before and meanwhile (tests/lab/faults/sidecars.py): the sidecars of its namespace
 get a cluster and a listener at its own address, for a port without a protocol also a route table of its own and a
 virtual host with its own names in that of the port; the server's inbound cluster names it behind the others in its
-metadata. No listener, and nothing else that was there, changes.
+metadata. No listener that was there changes.
 """
 
 from __future__ import annotations

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import datasources, discovery
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
+    datasources,
+    discovery,
+    envoy_filter,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import DataSource, Path
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import InputError, Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Snapshot
@@ -42,7 +46,10 @@ class Unanswered(NamedTuple):
 
 
 def diagnose(question: Question, snapshot: Snapshot, options: Options | None = None) -> Diagnosis:
-    """Raises NotReadError until all that decides is read, InputError where the question cannot be answered."""
+    """Raises NotReadError until all that decides is read, InputError where the question cannot be answered.
+
+    options: of a run that applies a fix; None for a diagnosis, which makes at most 25 requests.
+    """
     path = walk(question, snapshot, recognise)
     judgement = verdict_engine.judge(question, snapshot, path)
     ill = tuple(finding for finding in judgement.findings if finding.status in (BROKEN, AT_RISK))
@@ -55,7 +62,11 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options | None = N
         walked = walk(predicted, after, recognise)
         return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings)
 
-    case = Ill(path, ill, snapshot, options or Options())
+    # Envoy has told of the hop as it is, and a diagnosis has no request left to list what may change it later.
+    known = set(snapshot.answers())
+    spoken = any(said.route for said in judgement.envoys.values())
+    later = options is None and spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
+    case = Ill(path, ill, snapshot, options or Options(), later)
     return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, state_of))
 
 

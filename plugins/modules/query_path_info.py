@@ -15,8 +15,8 @@ description:
   - Follows a data source's queries from Grafana, hop by hop and with the Host that is on the wire at each hop, to the
     server that answers. Says what Istio does with them and why, what the access logs of both sidecars show, and which
     fixes would work at what price.
-  - Reads only what the path needs and changes nothing. A path in one namespace takes about 25 requests, in a cluster of
-    any size.
+  - Reads only what the path needs and changes nothing. A path in one namespace takes at most 25 requests, however large
+    the cluster is; a further namespace takes a few more, and so does a snapshot to save.
   - With O(snapshot) it judges what was saved, with neither a cluster nor the C(kubernetes) package.
 options:
   datasource_uids:

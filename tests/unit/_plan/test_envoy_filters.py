@@ -9,15 +9,17 @@ from _verdict.test_envoy_witness import prepared
 from variations import Change
 from world import NS, PROMETHEUS_HOST, World
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.engine import FILTERS_LATER
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options, Remedy
 
 TOKEN = f"may_undo_fix:EnvoyFilter/{NS}/filter"
 CHAIN = patch("FILTER_CHAIN", "REMOVE", None, "SIDECAR_INBOUND", listener={"portNumber": 9090})
 CURES = ("host_rewrite", "route_alias", "service_protocol auto", "service_protocol tcp")
 
 
-def remedies(world: World) -> dict[str, Remedy]:
-    return {f"{remedy.strategy} {remedy.protocol}".strip(): remedy for remedy in world.diagnose().remedies}
+def remedies(world: World, options: Options | None = None) -> dict[str, Remedy]:
+    found = world.diagnose(options=options).remedies
+    return {f"{remedy.strategy} {remedy.protocol}".strip(): remedy for remedy in found}
 
 
 def changed(change: Change) -> dict[str, Remedy]:
@@ -75,6 +77,8 @@ def test_filters_that_cannot_be_read_refuse_every_cure_with_the_reason() -> None
 
 
 def test_that_the_present_state_is_proved_does_not_vouch_for_the_next() -> None:
+    """A diagnosis to which Envoy has spoken has no request left for filters; the run that applies a fix has."""
     world = prepared(MATTERS["a virtual host"])
     assert world.diagnose().judgement.verdict.certainty == "proved"
-    assert remedies(world)["host_rewrite"].consent_needed == (TOKEN,)
+    assert remedies(world)["host_rewrite"].reason.endswith(FILTERS_LATER)
+    assert remedies(world, Options())["host_rewrite"].consent_needed == (TOKEN,)

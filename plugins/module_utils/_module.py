@@ -223,17 +223,18 @@ def grafana_by_url(params: Params) -> Grafana | None:
     return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
 
 
-def diagnose(client: Client | None, params: Params, annotate: bool = False) -> tuple[Diagnosis, Snapshot]:
+def diagnose(client: Client | None, params: Params, annotate: bool | None = None) -> tuple[Diagnosis, Snapshot]:
     """Diagnose the live cluster, or what `snapshot` holds, with any assumptions laid over.
 
-    Raises KubeError, InputError.
+    annotate: of a run that applies a fix; None for a diagnosis, with fewer requests. Raises KubeError, InputError.
     """
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
     asked, reader = _asked(client, params)
-    return collect(reader, lambda snapshot: judge(asked, snapshot, Options(annotate=annotate)))
+    options = None if annotate is None else Options(annotate=annotate)
+    return collect(reader, lambda snapshot: judge(asked, snapshot, options))
 
 
 def diagnose_each(client: Client | None, params: Params) -> tuple[dict[str, Any], Question, Snapshot]:

@@ -40,7 +40,8 @@ def differences(before: Mapping[str, Entries], after: Mapping[str, Entries]) -> 
     for pod in before.keys() & after.keys():
         for name in sorted({*before[pod], *after[pod]}):
             was, now = (_without_copy(side[pod].get(name)) for side in (before, after))
-            if was != now and not (name not in before[pod] and COPY in json.dumps([name, now])):
+            new_with_copy = name not in before[pod] and COPY in json.dumps([name, after[pod][name]])
+            if was != now and not new_with_copy:
                 found.append(f"{name} of {pod} is another one")
     return found
 

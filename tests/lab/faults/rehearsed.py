@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m faults.rehearsed REMEDY [PROTOCOL]``: a rehearsal is killed after each of its writes in turn.
+"""``python -m faults.rehearsed REMEDY [PROTOCOL] [STEP]``: a rehearsal is killed after every STEPth of its writes.
 
 While it is held there, the sidecars of all other pods run on what they ran on before it, but for what bears the
 copy's name. After each kill another rehearsal proves the fix, and of none is anything left. Prints a line per write.
@@ -21,12 +21,13 @@ from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner imp
 from faults import leases, proxy, sidecars
 from faults.victim import PATH, Victim
 
-# Fewer would mean that there was no copy: the Lease, the Deployment, what it owns, its pod, and all of that removed.
+# Fewer writes would mean that there was no copy: the Lease, the Deployment, what it owns, its pod, and all of that
+# removed.
 FEWEST = 9
 
 
-def main(remedy: str, protocol: str = "") -> int:
-    """Return how many writes a rehearsal was killed after. Raises LabError where one of them leaves something."""
+def main(remedy: str, protocol: str = "", step: str = "1") -> int:
+    """Return after how many writes a rehearsal was killed. Raises LabError where one of them leaves something."""
     places = folders()
     api = Api(places)
     before = state.read(api)
@@ -49,11 +50,12 @@ def main(remedy: str, protocol: str = "") -> int:
             if not reached:
                 break
             _recover(api, between, wanted, before)
-            number += 1
-            print(f"killed after write {number}, {' '.join(written)}: proved by another one, nothing left", flush=True)
+            said = f"killed after write {number + 1}, {' '.join(written)}: proved by another one, nothing left"
+            print(said, flush=True)
+            number += int(step)
     if number < FEWEST:
         raise LabError(f"The rehearsal made {number} writes; it should have made {FEWEST} or more.")
-    return number
+    return len(range(0, number, int(step)))
 
 
 def _recover(api: Api, between: proxy.Proxy, wanted: Mapping[str, str], before: state.State) -> None:

@@ -45,10 +45,10 @@ class Unanswered(NamedTuple):
     why: str
 
 
-def diagnose(question: Question, snapshot: Snapshot, options: Options | None = None) -> Diagnosis:
+def diagnose(question: Question, snapshot: Snapshot, applying: Options | None = None) -> Diagnosis:
     """Raises NotReadError until all that decides is read, InputError where the question cannot be answered.
 
-    options: of a run that applies a fix; None for a diagnosis, which makes at most 25 requests.
+    applying: the options of a run that applies a fix; None for a diagnosis, which makes at most 25 requests.
     """
     path = walk(question, snapshot, recognise)
     judgement = verdict_engine.judge(question, snapshot, path)
@@ -58,15 +58,16 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options | None = N
     # A prediction has no logs yet, and no sidecar has it.
     predicted = question._replace(read_logs=False, read_envoy=False)
 
-    def state_of(after: Snapshot) -> State:
-        walked = walk(predicted, after, recognise)
-        return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings)
-
     # Envoy has told of the hop as it is, and a diagnosis has no request left to list what may change it later.
     known = set(snapshot.answers())
     spoken = any(said.route for said in judgement.envoys.values())
-    later = options is None and spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
-    case = Ill(path, ill, snapshot, options or Options(), later)
+    later = applying is None and spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
+
+    def state_of(after: Snapshot) -> State:
+        walked = walk(predicted, after, recognise)
+        return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings, later)
+
+    case = Ill(path, ill, snapshot, applying or Options())
     return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, state_of))
 
 

@@ -204,7 +204,7 @@ def question(params: Params) -> Question:
         read_logs=params["read_logs"],
         read_envoy=params["read_envoy"],
         log_seconds=params["log_seconds"],
-        keep=bool(params.get("save_snapshot")),
+        thorough=bool(params.get("save_snapshot") or params.get("snapshot")),
     )
 
 
@@ -223,17 +223,17 @@ def grafana_by_url(params: Params) -> Grafana | None:
     return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
 
 
-def diagnose(client: Client | None, params: Params, annotate: bool | None = None) -> tuple[Diagnosis, Snapshot]:
+def diagnose(client: Client | None, params: Params, *, applying: bool = False) -> tuple[Diagnosis, Snapshot]:
     """Diagnose the live cluster, or what `snapshot` holds, with any assumptions laid over.
 
-    annotate: of a run that applies a fix; None for a diagnosis, with fewer requests. Raises KubeError, InputError.
+    applying: for a run that applies a fix; a mere diagnosis makes fewer requests. Raises KubeError, InputError.
     """
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
     asked, reader = _asked(client, params)
-    options = None if annotate is None else Options(annotate=annotate)
+    options = Options(annotate=params["annotate"]) if applying else None
     return collect(reader, lambda snapshot: judge(asked, snapshot, options))
 
 

@@ -40,7 +40,8 @@ class Question(NamedTuple):
     read_logs        False: leave the access logs out
     read_envoy       False: leave Envoy's own configuration out; with neither, the verdict is predicted
     log_seconds      how far back access logs are read
-    keep             what is read is saved: read also what a later diagnosis needs that leaves Envoy out
+    thorough         read EnvoyFilters in any case: what is read is saved for diagnoses that leave Envoy out, or was
+                     saved and costs no request
     """
 
     grafana_namespace: str
@@ -57,7 +58,7 @@ class Question(NamedTuple):
     read_logs: bool = True
     read_envoy: bool = True
     log_seconds: int = 600
-    keep: bool = False
+    thorough: bool = False
 
     @property
     def path_id(self) -> str:

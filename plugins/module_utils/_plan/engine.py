@@ -15,7 +15,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan im
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.at_owner import AtOwner
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.change import Change
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import State
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards import envoy_filters
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.catalog import GUARDS
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.json_patch import PatchError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import (
@@ -40,17 +39,19 @@ STRATEGIES: tuple[tuple[str, str, Strategy], ...] = (
     ("service_protocol", "auto", service_protocol.propose_auto),
     ("service_protocol", "tcp", service_protocol.propose_tcp),
 )
-FILTERS_LATER = "Whether an EnvoyFilter touches what it relies on is looked at when it is applied."
 # The state that a snapshot shows, from configuration alone.
 StateOf = Callable[[Snapshot], State]
 
 
 class Judged(NamedTuple):
-    """Why a plan is refused, "" where it is not; what else it does; and what to do where an owner takes it back."""
+    """Why a plan is refused, "" where it is not; what else it does; what to do where an owner takes it back; and what
+    is judged only when it is carried out.
+    """
 
     refusal: str
     effects: tuple[Effect, ...] = ()
     at_owner: tuple[AtOwner, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 def remedies(ill: Ill, path_id: str, state_of: StateOf) -> tuple[Remedy, ...]:
@@ -82,7 +83,7 @@ def _remedy(ill: Ill, path_id: str, state_of: StateOf, name: str, protocol: str,
         strategy=name,
         protocol=protocol,
         applicable=not judged.at_owner,
-        reason=_reason(ill, proposal.changes, judged.at_owner),
+        reason=_reason(proposal.changes, judged),
         effects=all_effects,
         changes=proposal.changes,
         hash=fingerprint.plan_hash(path_id, name, protocol, proposal.changes, all_effects),
@@ -99,9 +100,8 @@ def _guarded(ill: Ill, proposal: Proposal, state_of: StateOf) -> Judged:
     before = state_of(ill.snapshot)
     effects: list[Effect] = []
     at_owner: list[AtOwner] = []
+    later: list[str] = []
     for guard in GUARDS:
-        if ill.filters_later and guard is envoy_filters.check:
-            continue
         for objection in guard(before, after, proposal.changes):
             if objection.refusal:
                 return Judged(objection.refusal)
@@ -109,15 +109,17 @@ def _guarded(ill: Ill, proposal: Proposal, state_of: StateOf) -> Judged:
                 effects.append(objection.effect)
             if objection.at_owner is not None:
                 at_owner.append(objection.at_owner)
-    return Judged("", tuple(effects), tuple(at_owner))
+            if objection.later:
+                later.append(objection.later)
+    return Judged("", tuple(effects), tuple(at_owner), tuple(later))
 
 
-def _reason(ill: Ill, changes: tuple[Change, ...], at_owner: tuple[AtOwner, ...]) -> str:
-    if at_owner:
-        who = "; ".join(f"{entry.object} is managed by {entry.owner}" for entry in at_owner)
+def _reason(changes: tuple[Change, ...], judged: Judged) -> str:
+    if judged.at_owner:
+        who = "; ".join(f"{entry.object} is managed by {entry.owner}" for entry in judged.at_owner)
         return (
             f"{who}, which may take a change of the live object back: make the change there. force_live: true makes it "
             "anyway, and watches whether it stays."
         )
-    later = f" {FILTERS_LATER}" if ill.filters_later else ""
-    return f"{'; '.join(change.why for change in changes)}.{later}"
+    done = "; ".join(change.why for change in changes)
+    return " ".join((f"{done}.", *judged.later))

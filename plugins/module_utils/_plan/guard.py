@@ -15,22 +15,27 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 
 
 class State(NamedTuple):
-    """The path as it is, or as it is predicted. findings: all of them, from configuration alone."""
+    """The path as it is, or as it is predicted. findings: all of them, from configuration alone.
+
+    filters_later: EnvoyFilters are not listed for hops as they will be; the run that applies a fix does so.
+    """
 
     snapshot: Snapshot
     path: Path
     findings: tuple[Finding, ...]
+    filters_later: bool = False
 
 
 class Objection(NamedTuple):
     """refusal: why the plan must not be carried out, as a sentence; or effect: what it does, for the user to know or to
-    consent to. One of the two is empty.
+    consent to; or later: what is judged only when the plan is carried out, as a sentence. One of the three is given.
 
     at_owner: with an effect that someone takes back: what to do instead. The plan is refused unless that is forced.
     """
 
     refusal: str = ""
     effect: Effect | None = None
+    later: str = ""
     at_owner: AtOwner | None = None
 
 

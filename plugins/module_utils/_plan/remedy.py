@@ -50,16 +50,12 @@ class Options(NamedTuple):
 
 
 class Ill(NamedTuple):
-    """What is to be cured. findings: the broken and at_risk ones; options: the user's.
-
-    filters_later: EnvoyFilters are not listed for the hops as they will be; the run that applies a fix does so.
-    """
+    """What is to be cured. findings: the broken and at_risk ones; options: the user's."""
 
     path: Path
     findings: tuple[Finding, ...]
     snapshot: Snapshot
     options: Options
-    filters_later: bool = False
 
     def hops(self, codes: tuple[str, ...]) -> list[tuple[int, Hop]]:
         """The hops, with their indexes, that have a finding with one of these codes."""

@@ -86,7 +86,7 @@ def judge(question: Question, snapshot: Snapshot, path: Path, prediction: bool =
     sound = all(outcome.of_hop(hop).kind == outcome.OK for hop in path.hops)
     touches, unread = _touches(snapshot, path) if sound and not prediction else _NO_TOUCHES
     envoys = _envoys(question, snapshot, path, touches)
-    if question.keep:
+    if question.thorough:
         snapshot.require(*envoy_filter.needs(path))
     testimonies = _testimonies(question, snapshot, path, touches)
     spoken = any(said.route for said in envoys.values()) or all(told.client for told in testimonies.values())

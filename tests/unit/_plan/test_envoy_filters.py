@@ -9,7 +9,7 @@ from _verdict.test_envoy_witness import prepared
 from variations import Change
 from world import NS, PROMETHEUS_HOST, World
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.engine import FILTERS_LATER
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.envoy_filters import LATER
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options, Remedy
 
 TOKEN = f"may_undo_fix:EnvoyFilter/{NS}/filter"
@@ -80,5 +80,5 @@ def test_that_the_present_state_is_proved_does_not_vouch_for_the_next() -> None:
     """A diagnosis to which Envoy has spoken has no request left for filters; the run that applies a fix has."""
     world = prepared(MATTERS["a virtual host"])
     assert world.diagnose().judgement.verdict.certainty == "proved"
-    assert remedies(world)["host_rewrite"].reason.endswith(FILTERS_LATER)
+    assert remedies(world)["host_rewrite"].reason.endswith(LATER)
     assert remedies(world, Options())["host_rewrite"].consent_needed == (TOKEN,)

@@ -60,12 +60,13 @@ def test_a_saved_snapshot_gives_the_identical_result(tmp_path: Path) -> None:
     world = World()
     world.logs = {"prom-label-proxy-abc-1": "\n".join(["2026-11-24T10:00:00Z info x"] * 3000)}
     world.envoys = {pod: envoys.plain(raw) for pod, raw in dumped(World()).items()}
-    live, snapshot = collect(WorldReader(world), lambda known: diagnose(QUESTION, known))
+    asked = QUESTION._replace(thorough=True)
+    live, snapshot = collect(WorldReader(world), lambda known: diagnose(asked, known))
     assert stances(live)["envoy"] == "agrees"
     path = tmp_path / "snapshot.json"
     saved.save(str(path), QUESTION, snapshot)
     assert path.stat().st_mode & 0o077 == 0
-    assert to_dict(ask(saved.load(str(path)))) == to_dict(live)
+    assert to_dict(ask(saved.load(str(path)), thorough=True)) == to_dict(live)
 
 
 def test_what_a_snapshot_lacks_is_unknown() -> None:

@@ -15,6 +15,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.ch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guard import Objection, State
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Effect
 
+LATER = "Whether an EnvoyFilter touches what it relies on is looked at when it is applied."
+
 
 def check(before: State, after: State, _changes: tuple[Change, ...]) -> Iterator[Objection]:
     """Raises NotReadError."""
@@ -22,6 +24,9 @@ def check(before: State, after: State, _changes: tuple[Change, ...]) -> Iterator
         new for old, new in zip(before.path.hops, after.path.hops, strict=False) if _predicted(old) != _predicted(new)
     ]
     if not changed:
+        return
+    if before.filters_later:
+        yield Objection(later=LATER)
         return
     needs = envoy_filter.needs(after.path)
     before.snapshot.require(*needs)

@@ -3,7 +3,7 @@
 
 First every molecule scenario, then what is compared with the mesh by the hundred, at last the lab itself. Arguments
 name single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running,
-and not killed to see what it leaves behind.
+and not killed to see what it leaves behind. What failed is said once more at the end, with its reasons.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import agent
+import recording
 from lab import access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
@@ -95,19 +97,29 @@ def main(wanted: Sequence[str]) -> int:
     except AbsentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with recording.recorded(log):
+            failed = prove(chosen, everything=not wanted)
+        printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    # Last, because a CI keeps the end of what is printed.
+    for title in failed:
+        print("\n".join([f"== FAILED: {title}", *recording.reasons(printed, title)]))
+    return 1 if failed else 0
+
+
+def prove(chosen: Sequence[str], everything: bool) -> list[str]:
+    """Bring the lab up, run what is chosen, take the lab down; return the titles of what failed."""
     failed = []
     try:
         started = step("Lab: build what is missing", lambda: lab("build")) and step("Lab: start", lambda: lab("up"))
-        failed = proofs(chosen, everything=not wanted) if started else ["Lab: start"]
+        failed = proofs(chosen, everything) if started else ["Lab: start"]
     except KeyboardInterrupt:
         failed = ["Lab: interrupted"]
     finally:
         if not kept() and not step("Lab: stop", lambda: lab("down")):
             failed.append("Lab: stop")
-    # Last, because a CI keeps the end of what is printed.
-    for title in failed:
-        print(f"== FAILED: {title}")
-    return 1 if failed else 0
+    return failed
 
 
 if __name__ == "__main__":

@@ -27,6 +27,14 @@ options:
         is used, and outside of a pod the default kubeconfig (E(KUBECONFIG), else C(~/.kube/config)).
       - Can also be set by the environment variable E(K8S_AUTH_KUBECONFIG).
     type: raw
+  allow_credential_plugin:
+    description:
+      - Whether a kubeconfig may run a program for its credentials (C(exec)), as those for EKS, GKE and AKS do.
+      - The program runs with the rights of the task, so that a kubeconfig is refused that names one unless you say that
+        you trust it.
+      - Can also be set by the environment variable E(MESHOPS_ALLOW_CREDENTIAL_PLUGIN).
+    type: bool
+    default: false
   context:
     description:
       - Name of a context in the kubeconfig.
@@ -112,5 +120,5 @@ requirements:
   - Python package kubernetes >= 29.0.0
 notes:
   - Options, aliases and environment variables of the connection are those of the C(kubernetes.core) collection, so that
-    both can share one C(module_defaults).
+    both can share one C(module_defaults); O(allow_credential_plugin) is the one that it does not have.
 """

@@ -41,6 +41,12 @@ def _env(name: str, **option: Any) -> dict[str, Any]:
 # Names, aliases and variables are those of kubernetes.core, so that both share one module_defaults.
 AUTH_OPTIONS: Spec = {
     "kubeconfig": _env("K8S_AUTH_KUBECONFIG", type="raw"),
+    # The one name that kubernetes.core does not have: it runs whatever program a kubeconfig names.
+    "allow_credential_plugin": {
+        "type": "bool",
+        "default": False,
+        "fallback": (env_fallback, ["MESHOPS_ALLOW_CREDENTIAL_PLUGIN"]),
+    },
     "context": _env("K8S_AUTH_CONTEXT"),
     "host": _env("K8S_AUTH_HOST"),
     "api_key": _env("K8S_AUTH_API_KEY", no_log=True),

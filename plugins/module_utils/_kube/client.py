@@ -43,7 +43,7 @@ class Client:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.warnings: list[str] = []
+        self.warnings = list(transport.warnings)
         self._served: dict[str, str] = {}
         # Kinds of an apiVersion, as the API server lists them.
         self._listed: dict[str, dict[str, Resource]] = {}

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kubeconfig
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import ConfigError
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.transport import (
     DEFAULT_LIMITS,
@@ -25,8 +26,9 @@ Options = Mapping[str, Any]
 def connect(options: Options, limits: Limits = DEFAULT_LIMITS) -> Transport:
     """Build a transport; asks nothing of the network but what a kubeconfig's credential plugin does.
 
-    options: host, api_key, kubeconfig (path or dict), context, validate_certs, ca_cert, client_cert, client_key,
-    username, password, proxy, no_proxy, proxy_headers, impersonate_user, impersonate_groups; None or absent: not given.
+    options: host, api_key, kubeconfig (path or dict), allow_credential_plugin, context, validate_certs, ca_cert,
+    client_cert, client_key, username, password, proxy, no_proxy, proxy_headers, impersonate_user, impersonate_groups;
+    None or absent: not given.
     Raises ConfigError; ImportError without the `kubernetes` package.
     """
     import kubernetes.client
@@ -45,7 +47,9 @@ def connect(options: Options, limits: Limits = DEFAULT_LIMITS) -> Transport:
 
         credentials = f"{options['username']}:{options['password']}"
         api_client.set_default_header("authorization", make_headers(basic_auth=credentials)["authorization"])
-    return Transport(api_client, _impersonation(options), limits)
+    transport = Transport(api_client, _impersonation(options), limits)
+    transport.warnings = kubeconfig.warnings(configuration, options)
+    return transport
 
 
 def _given(options: Options, *names: str) -> bool:
@@ -61,21 +65,24 @@ def _load(options: Options, configuration: Any) -> None:
         return
     source = options.get("kubeconfig") or None
     context = options.get("context") or None
+    chosen = dict(source) if isinstance(source, Mapping) else os.path.expanduser(str(source or _default_kubeconfig()))
     try:
         if source is None and context is None and _inside_a_pod():
             config.load_incluster_config(client_configuration=configuration)
-        elif isinstance(source, Mapping):
+            return
+        if not options.get("allow_credential_plugin"):
+            kubeconfig.refuse_program(chosen, context)
+        if isinstance(chosen, dict):
             config.load_kube_config_from_dict(
-                dict(source), context=context, client_configuration=configuration, persist_config=False
+                chosen, context=context, client_configuration=configuration, persist_config=False
             )
         else:
-            path = os.path.expanduser(str(source)) if source else None
-            config.load_kube_config(path, context, configuration, persist_config=False)
+            config.load_kube_config(chosen, context, configuration, persist_config=False)
     except (config.ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         if _given(options, "host") and source is None and context is None:
             # A host alone is enough for an API server that asks for no credentials, such as `kubectl proxy`.
             return
-        where = "that was given as a dictionary" if isinstance(source, Mapping) else source or _default_kubeconfig()
+        where = "that was given as a dictionary" if isinstance(chosen, dict) else source or _default_kubeconfig()
         raise ConfigError(
             f"The kubeconfig {where} cannot be used: {_reason(error)}. Set kubeconfig and context, or host and api_key."
         ) from error

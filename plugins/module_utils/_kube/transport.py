@@ -60,6 +60,8 @@ class Transport:
         self.bytes = 0
         self._headers = tuple(headers)
         self.sleep = sleep
+        # About the connection itself, as sentences.
+        self.warnings: list[str] = []
         self._count = threading.Lock()
 
     @property

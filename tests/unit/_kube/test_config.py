@@ -121,6 +121,71 @@ def test_unusable_options_are_one_sentence(options: dict[str, object], sentence:
         connect(options)
 
 
+PLUGIN = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "./touch", "args": ["s3cret-canary"]}}
+
+
+def with_program(url: str, folder: Path) -> dict[str, Any]:
+    """A kubeconfig whose second context runs a program, which leaves a file behind and gives a token."""
+    credential = {"apiVersion": PLUGIN["exec"]["apiVersion"], "kind": "ExecCredential", "status": {"token": "plugin"}}
+    program = folder / "touch"
+    program.write_text(f"#!/bin/sh\n: > {folder}/ran\necho '{json.dumps(credential)}'\n")
+    program.chmod(0o700)
+    plugin = {"exec": {**PLUGIN["exec"], "command": str(program), "interactiveMode": "Never"}}
+    found = kubeconfig(url)
+    found["users"][1]["user"] = plugin
+    return found
+
+
+@pytest.mark.parametrize("form", ["dictionary", "file", "one of two files", "environment"])
+def test_a_program_is_run_only_for_who_allows_it(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    content = with_program(server.url, tmp_path)
+    file, other = tmp_path / "config", tmp_path / "other"
+    file.write_text(json.dumps(content))
+    other.write_text(json.dumps({"current-context": "second"}))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    source = {"dictionary": content, "file": str(file), "one of two files": f"{other}:{file}"}.get(form)
+    asked = {"kubeconfig": source, "context": "second"}
+    with pytest.raises(ConfigError, match=r"runs the program '.*/touch' .* allow_credential_plugin: true") as error:
+        connect(asked)
+    assert not (tmp_path / "ran").exists()
+    assert "s3cret-canary" not in str(error.value)
+    assert authorization(server, **asked, allow_credential_plugin=True) == "Bearer plugin"
+    assert (tmp_path / "ran").exists()
+    # The program of a user that is not asked for does no harm.
+    assert authorization(server, kubeconfig=source, context="first") == "Bearer from-file"
+
+
+def test_the_current_context_s_program_is_refused_too(tmp_path: Path) -> None:
+    content = with_program("http://127.0.0.1:1", tmp_path) | {"current-context": "second"}
+    with pytest.raises(ConfigError, match="runs the program"):
+        connect({"kubeconfig": content})
+
+
+@pytest.mark.parametrize(
+    ("cluster", "option", "warning"),
+    [
+        ({"insecure-skip-tls-verify": True}, {"validate_certs": False}, "insecure-skip-tls-verify"),
+        (
+            {"proxy-url": "http://me:s3cret@between:3128"},
+            {"proxy": "http://mine:3128"},
+            "through the proxy between:3128",
+        ),
+    ],
+    ids=["unchecked certificate", "proxy"],
+)
+def test_what_a_kubeconfig_decides_alone_is_warned_of(
+    cluster: dict[str, Any], option: dict[str, Any], warning: str
+) -> None:
+    content = kubeconfig("https://127.0.0.1:1")
+    content["clusters"][0]["cluster"] |= cluster
+    found = Client(connect({"kubeconfig": content})).warnings
+    assert [warning in text for text in found] == [True]
+    assert "s3cret" not in "".join(found)
+    assert Client(connect({"kubeconfig": content, **option})).warnings == []
+
+
 def test_a_broken_file_is_not_quoted(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text("users:\n- name: u\n  user: {token: s3cret-canary\n")

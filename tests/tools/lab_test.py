@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the mesh up, prove on it whatever needs a mesh, and take it down again whatever happened.
 
-First every molecule scenario, then what is compared with the mesh by the hundred, at last the lab itself. Arguments
-name single scenarios; then nothing else is run. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running,
-and not killed to see what it leaves behind. What failed is said once more at the end, with its reasons.
+First every molecule scenario, two at a time where they allow it, then what is compared with the mesh by the hundred, at
+last the lab itself. Arguments name single scenarios; then nothing else is run, and they are played one by one. With
+MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not killed to see what it leaves behind. What failed
+is said once more at the end, with its reasons.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import agent
+import lanes
 import recording
 from lab import access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
-# `make policies` goes through more of them.
+# Scenarios at a time: more would be too many for two cores, and late.
+SCENARIOS = 2
+# Worlds at a time. `make policies` goes through more of them.
 LANES, MESHES, POLICIES = 3, 300, 60
 COMPARED = {
     "Rules: every world of the catalogue": ("catalogue", "judge", "--lanes", str(LANES)),
@@ -58,7 +62,7 @@ def scenario(name: str) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
         env = {**access(), "MOLECULE_EPHEMERAL_DIRECTORY": notes}
-        return call([str(TOOLS / "molecule"), "test", "--no-report", "--scenario-name", name], env=env)
+        return call(lanes.command(name), env=env)
 
 
 def agent_tests() -> int:
@@ -74,12 +78,18 @@ def trace() -> int:
 
 def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
     """Run the scenarios and, if everything is wanted, all the rest; return the titles of what failed."""
-    steps = [(f"Scenario {name}", partial(scenario, name)) for name in chosen]
-    if everything:
-        steps += [(title, partial(program, *command)) for title, command in COMPARED.items()]
-        steps.append(("Lab: the node agent with real containers", agent_tests))
-        if not kept():
-            steps.append(("Lab: killed, it leaves no trace", trace))
+    if not everything:
+        return unpassed((f"Scenario {name}", partial(scenario, name)) for name in chosen)
+    alone = lanes.alone(chosen)
+    failed = unpassed((f"Scenario {name}", partial(scenario, name)) for name in alone)
+    failed += lanes.side_by_side([name for name in chosen if name not in alone], SCENARIOS)
+    failed += unpassed((title, partial(program, *command)) for title, command in COMPARED.items())
+    failed += unpassed([("Lab: the node agent with real containers", agent_tests)])
+    return failed if kept() else failed + unpassed([("Lab: killed, it leaves no trace", trace)])
+
+
+def unpassed(steps: Iterable[tuple[str, Callable[[], int]]]) -> list[str]:
+    """Run steps one by one and return the titles of those that did not pass."""
     return [title for title, action in steps if not step(title, action)]
 
 

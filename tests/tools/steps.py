@@ -49,5 +49,10 @@ def step(title: str, action: Callable[[], int]) -> bool:
         verdict = "passed" if code == 0 else f"FAILED (exit code {code})"
     except AbsentError as absent:
         code, verdict = 1, f"FAILED: {absent}"
-    print(f"== {title}: {verdict}, {time.monotonic() - started:.1f} s", flush=True)
+    ended(title, verdict, time.monotonic() - started)
     return code == 0
+
+
+def ended(title: str, verdict: str, seconds: float) -> None:
+    """Print how a step ended."""
+    print(f"== {title}: {verdict}, {seconds:.1f} s", flush=True)

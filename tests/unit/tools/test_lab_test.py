@@ -40,12 +40,27 @@ def test_molecule_never_meets_what_an_earlier_run_noted(monkeypatch: pytest.Monk
     assert not any(folder.exists() for folder in folders)
 
 
+class Lanes:
+    """The lanes in a test: scenario b reaches beyond its namespace."""
+
+    def __init__(self, said: list[str], code: int = 0) -> None:
+        self.said, self.code = said, code
+
+    def alone(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name == "b"]
+
+    def side_by_side(self, names: Sequence[str], lanes: int) -> list[str]:
+        self.said.append(f"{' and '.join(names)}, {lanes} at a time")
+        return [f"Scenario {name}" for name in names if self.code]
+
+
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the lab by a list of what was asked of it, and let there be one scenario; what proves the lab passes."""
+    """Replace the lab by a list of what was asked of it, with three scenarios; what proves the lab passes."""
     asked: list[str] = []
     monkeypatch.setattr(lab_test, "lab", lambda verb: asked.append(verb) or 0)
-    monkeypatch.setattr(lab_test, "names", lambda _wanted: ["a"])
+    monkeypatch.setattr(lab_test, "names", lambda wanted: list(wanted) or ["a", "b", "c"])
+    monkeypatch.setattr(lab_test, "lanes", Lanes(asked))
     monkeypatch.setattr(lab_test, "program", lambda name, *_options: asked.append(name) or 0)
     monkeypatch.setattr(lab_test, "agent_tests", lambda: asked.append("test the agent") or 0)
     monkeypatch.setattr(lab_test, "trace", lambda: asked.append("kill") or 0)
@@ -67,14 +82,15 @@ def test_lab_goes_down_however_the_scenarios_end(
     assert verbs == ["build", "up", "down"]
 
 
-@pytest.mark.parametrize("proof", ["scenario", "program", "agent_tests", "trace"])
+@pytest.mark.parametrize("proof", ["scenario", "lanes", "program", "agent_tests", "trace"])
 def test_each_proof_must_pass_and_none_stops_another(
     verbs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proof: str
 ) -> None:
     monkeypatch.setattr(lab_test, "scenario", lambda name: verbs.append(f"scenario {name}") or 0)
     assert lab_test.main([]) == 0
-    assert verbs == ["build", "up", "scenario a", *COMPARED, "test the agent", "kill", "down"]
-    monkeypatch.setattr(lab_test, proof, lambda *_arguments: 1)
+    played = ["scenario b", "a and c, 2 at a time"]
+    assert verbs == ["build", "up", *played, *COMPARED, "test the agent", "kill", "down"]
+    monkeypatch.setattr(lab_test, proof, Lanes(verbs, 1) if proof == "lanes" else lambda *_arguments: 1)
     assert lab_test.main([]) == 1
     assert re.search("^== FAILED: ", capsys.readouterr().out, re.MULTILINE)
 
@@ -89,4 +105,4 @@ def test_lab_is_kept_on_request(monkeypatch: pytest.MonkeyPatch, verbs: list[str
     monkeypatch.setenv("MESHOPS_LAB_KEEP", "1")
     monkeypatch.setattr(lab_test, "scenario", lambda _name: 0)
     assert lab_test.main([]) == 0
-    assert verbs == ["build", "up", *COMPARED, "test the agent"]
+    assert verbs == ["build", "up", "a and c, 2 at a time", *COMPARED, "test the agent"]

@@ -34,7 +34,7 @@ def main(remedy: str, protocol: str = "", step: str = "1") -> int:
     wanted = {"remedy": remedy, **({"protocol": protocol} if protocol else {})}
     number = 0
     with proxy.running(places) as between:
-        ran_on = sidecars.configuration(api, places)
+        ran_on = sidecars.settled(api, places)
         while True:
             between.hold_after_write(number)
             victim = Victim("remediate", {**wanted, "rehearse": True}, between)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from meshlab import waiting
 from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import Folders
@@ -19,7 +21,8 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.cl
 COPY = "istio-remediation-shadow"
 CONTAINER = "istio-proxy"
 DUMP = ("pilot-agent", "request", "GET", "config_dump?include_eds")
-PATIENCE = 20.0
+PATIENCE = 60.0
+PAUSE = 2.0
 # Which push an entry came with, and when.
 _COUNTED = ("last_updated", "version_info")
 # What a sidecar runs on, by kind and name.
@@ -32,6 +35,22 @@ def configuration(api: Api, places: Folders) -> dict[str, Entries]:
     pods = [pod for pod in api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"] if CONTAINER in _containers(pod)]
     names = [pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     return {name: dict(_entries(client, name)) for name in names if not name.startswith(COPY)}
+
+
+def settled(api: Api, places: Folders) -> dict[str, Entries]:
+    """`configuration`, once two looks at it, PAUSE seconds apart, are the same: a world's last push has come.
+
+    Raises LabError.
+    """
+    looks = [configuration(api, places)]
+
+    def same() -> bool:
+        time.sleep(PAUSE)
+        looks.append(configuration(api, places))
+        return not differences(*looks[-2:])
+
+    waiting.until(same, "sidecars that run on the same as before", PATIENCE)
+    return looks[-1]
 
 
 def differences(before: Mapping[str, Entries], after: Mapping[str, Entries]) -> list[str]:

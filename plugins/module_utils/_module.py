@@ -229,16 +229,23 @@ def grafana_by_url(params: Params) -> Grafana | None:
     return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
 
 
-def diagnose(client: Client | None, params: Params, *, applying: bool = False) -> tuple[Diagnosis, Snapshot]:
+def diagnose(
+    client: Client | None, params: Params, *, applying: bool = False, without: str = ""
+) -> tuple[Diagnosis, Snapshot]:
     """Diagnose the live cluster, or what `snapshot` holds, with any assumptions laid over.
 
-    applying: for a run that applies a fix; a mere diagnosis makes fewer requests. Raises KubeError, InputError.
+    applying: for a run that applies a fix; a mere diagnosis makes fewer requests. without: the name of objects that
+    the run removes first. Raises KubeError, InputError.
     """
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
     asked, reader = _asked(client, params)
+    if without:
+        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.without import ReaderWithout
+
+        reader = ReaderWithout(reader, without)
     options = Options(annotate=params["annotate"]) if applying else None
     return collect(reader, lambda snapshot: judge(asked, snapshot, options))
 

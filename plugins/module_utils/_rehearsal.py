@@ -54,10 +54,14 @@ class Tried(NamedTuple):
     result: dict[str, Any]
 
 
-def sweep(client: Client, access: Access, diagnosis: Diagnosis, namespace: str, check_mode: bool) -> bool:
-    """Remove what rehearsals on this path left that were killed; whether any was removed. Raises KubeError."""
+def sweep(client: Client, access: Access, diagnosis: Diagnosis, namespace: str, check_mode: bool) -> str:
+    """Remove what rehearsals on this path left that were killed; the name of what was, or would be, removed, or "".
+
+    Raises KubeError.
+    """
     places = [hop.step.client.namespace for hop in diagnosis.path.hops[1:]]
-    return run.sweep(client, access, namespace, diagnosis.question.path_id, places, check_mode)
+    path_id = diagnosis.question.path_id
+    return shadows.name(path_id) if run.sweep(client, access, namespace, path_id, places, check_mode) else ""
 
 
 def rehearse(

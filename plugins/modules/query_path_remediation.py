@@ -239,9 +239,9 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     access.require(to_diagnose(_module.question(params)))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
     diagnosis, _snapshot = _module.diagnose(client, params, applying=True)
-    if _rehearsal.sweep(client, access, diagnosis, namespace, module.check_mode):
-        # What was left, such as a route, may have had a part in it.
-        diagnosis, _snapshot = _module.diagnose(client, params, applying=True)
+    if left := _rehearsal.sweep(client, access, diagnosis, namespace, module.check_mode):
+        # It, such as a route, may have had a part in the diagnosis.
+        diagnosis, _snapshot = _module.diagnose(client, params, applying=True, without=left)
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
     result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}

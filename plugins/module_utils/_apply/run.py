@@ -106,14 +106,13 @@ def beside(
 def sweep(
     client: Client, access: Access, namespace: str, path_id: str, places: Iterable[str], check_mode: bool
 ) -> bool:
-    """Remove what rehearsals left that were killed; whether there was any. Raises HeldError where one is under way.
+    """Remove what rehearsals left that were killed; whether there is any. Raises HeldError where one is under way.
 
     namespace: of the Lease. places: namespaces in which a copy may stand. What was removed, and where it could not be
     seen whether there is one, becomes a warning; in check mode what is there does.
     """
     if check_mode:
-        tell_of_copies(client, path_id, places)
-        return False
+        return tell_of_copies(client, path_id, places)
     found = copies.in_namespaces(client, [path_id], places)
     client.warnings += found.unknown
     for copy in found.copies:
@@ -124,8 +123,8 @@ def sweep(
     return bool(found.copies)
 
 
-def tell_of_copies(client: Client, path_id: str, places: Iterable[str]) -> None:
-    """Warn of copies that rehearsals set up, and of where they cannot be seen.
+def tell_of_copies(client: Client, path_id: str, places: Iterable[str]) -> bool:
+    """Warn of copies that rehearsals set up, and of where they cannot be seen; whether there is any.
 
     places: namespaces in which one may stand.
     """
@@ -133,13 +132,14 @@ def tell_of_copies(client: Client, path_id: str, places: Iterable[str]) -> None:
         found = copies.in_namespaces(client, [path_id], places)
     except KubeError as error:
         client.warnings.append(f"Whether a rehearsal left a copy is unknown: {error}")
-        return
+        return False
     for copy in found.copies:
         client.warnings.append(
             f"Deployment {copy} is of a rehearsal that is under way or was killed. In the latter case the next fix or "
             "rehearsal on this path removes it first."
         )
     client.warnings += found.unknown
+    return bool(found.copies)
 
 
 def _rehearse(client: Client, namespace: str, facts: Facts, changes: Sequence[Change]) -> None:

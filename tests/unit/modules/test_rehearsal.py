@@ -188,6 +188,15 @@ def test_what_was_left_is_told_in_check_mode_and_removed_before_a_fix_is_applied
     assert [key for key in stage.server.objects if "shadow" in key[2]] == []
 
 
+def test_a_check_foresees_the_run_that_removes_what_was_left(stage: Stage) -> None:
+    leave(stage)
+    given = {"host": stage.server.url, "api_key": "token", "grafana_namespace": NS, "strategy": "route_alias"}
+    checked = run_module(query_path_remediation, True, **given)
+    assert not checked.get("failed"), checked["msg"]
+    done = run_module(query_path_remediation, **given)
+    assert (checked["plan_hash"], checked["changes"]) == (done["plan_hash"], done["changes"])
+
+
 def test_whoever_may_not_see_whether_a_copy_was_left_is_told_that_it_is_unknown(stage: Stage) -> None:
     hide_copies(stage)
     unknown = f"Whether a rehearsal left a copy in namespace {NS} is unknown: Not allowed to get Deployment {NS}/istio-"

@@ -23,8 +23,8 @@ CONTAINER = "istio-proxy"
 DUMP = ("pilot-agent", "request", "GET", "config_dump?include_eds")
 PATIENCE = 60.0
 PAUSE = 2.0
-# Which push an entry came with, and when.
-_COUNTED = ("last_updated", "version_info")
+# Which push an entry came with, and when; and the listener before it, which goes once its connections have.
+_COUNTED = ("last_updated", "version_info", "draining_state")
 # What a sidecar runs on, by kind and name.
 Entries = Mapping[str, Any]
 

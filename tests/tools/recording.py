@@ -13,7 +13,7 @@ from pathlib import Path
 
 # What tells why: Ansible's failed tasks, the lab's wrong worlds, errors of programs, pytest's last lines.
 TELLING = re.compile(r"^(fatal:|failed:|wrong|error|FAILED|E  |\s+It says|\S+: error)|\berror:|misses:|another one")
-LINES, WIDTH = 6, 400
+LINES, WIDTH = 6, 1500
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from meshlab import waiting
-from meshlab.api import MERGE, Api, Manifest
+from meshlab.api import MERGE, Api, ApiError, Manifest
 from meshlab.errors import LabError
 from meshlab.settings import folders
 from stage.place import NAMESPACE
@@ -50,7 +50,7 @@ def owned(api: Api) -> Iterator[None]:
     """Let the Service of Prometheus be owned for the time of the block."""
     api.request("POST", DEFINITIONS, DEFINITION)
     try:
-        waiting.until(lambda: api.exists(STACKS), f"a served {KIND}", 30)
+        waiting.until(lambda: served(api), f"a served {KIND}", 30)
         stack = api.request("POST", STACKS, STACK)
         reference = {"apiVersion": STACK["apiVersion"], "kind": KIND, "name": "metrics", "controller": True}
         references = [{**reference, "uid": stack["metadata"]["uid"]}]
@@ -60,6 +60,14 @@ def owned(api: Api) -> Iterator[None]:
         # First the reference, or the Service is collected with its owner.
         api.request("PATCH", SERVICE, {"metadata": {"ownerReferences": None}}, MERGE)
         api.request("DELETE", f"{DEFINITIONS}/{DEFINITION['metadata']['name']}")
+
+
+def served(api: Api) -> bool:
+    """Whether objects of the kind can be stored: before that the API server does not know it, or answers 429."""
+    try:
+        return api.exists(STACKS)
+    except ApiError:
+        return False
 
 
 def main(remedy: str) -> str:

@@ -23,8 +23,10 @@ CONTAINER = "istio-proxy"
 DUMP = ("pilot-agent", "request", "GET", "config_dump?include_eds")
 PATIENCE = 60.0
 PAUSE = 2.0
-# Which push an entry came with, and when; and the listener before it, which goes once its connections have.
-_COUNTED = ("last_updated", "version_info", "draining_state")
+# Which push an entry came with, and when.
+_COUNTED = ("last_updated", "version_info")
+# A listener that was replaced or removed, until its connections are gone: no new one meets it.
+_DRAINING = "draining_state"
 # What a sidecar runs on, by kind and name.
 Entries = Mapping[str, Any]
 
@@ -87,7 +89,9 @@ def _entries(client: Client, pod: str) -> Iterator[tuple[str, Any]]:
         for kind, entries in part.items():
             for entry in entries if kind.startswith(("dynamic_", "static_")) else ():
                 # Where connections go that keep their own destination, Envoy notes as they come.
-                if "endpoint_configs" not in kind or _name(entry).startswith("outbound|"):
+                if "endpoint_configs" in kind and not _name(entry).startswith("outbound|"):
+                    continue
+                if entry.keys() - {_DRAINING} != {"name"}:
                     yield f"{kind} {_name(entry)}", _settled(entry)
 
 
@@ -101,5 +105,5 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def _settled(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _settled(part) for key, part in value.items() if key not in _COUNTED}
+        return {key: _settled(part) for key, part in value.items() if key not in (*_COUNTED, _DRAINING)}
     return [_settled(part) for part in value] if isinstance(value, list) else value

@@ -48,9 +48,8 @@ def test_a_step_s_own_telling_lines_are_found(title: str, lines: list[str]) -> N
 
 
 def test_a_long_line_is_cut() -> None:
-    assert [len(line) for line in recording.reasons(f"== x\nerror {'y' * 9999}\n== x: FAILED", "x")] == [
-        recording.WIDTH
-    ]
+    printed = "== x\nerror " + "y" * 9999 + "\n== x: FAILED"
+    assert [len(line) for line in recording.reasons(printed, "x")] == [recording.WIDTH]
 
 
 def test_what_children_print_is_kept_and_still_printed(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._verdict
 
 # More than that is another question than "why is this path broken", and a report that nobody reads.
 MAX_PATHS = 20
+DEFAULT_OPTIONS = Options()
 
 
 class Diagnosis(NamedTuple):
@@ -45,11 +46,8 @@ class Unanswered(NamedTuple):
     why: str
 
 
-def diagnose(question: Question, snapshot: Snapshot, applying: Options | None = None) -> Diagnosis:
-    """Raises NotReadError until all that decides is read, InputError where the question cannot be answered.
-
-    applying: the options of a run that applies a fix; None for a diagnosis, which makes at most 25 requests.
-    """
+def diagnose(question: Question, snapshot: Snapshot, options: Options = DEFAULT_OPTIONS) -> Diagnosis:
+    """Raises NotReadError until all that decides is read, InputError where the question cannot be answered."""
     path = walk(question, snapshot, recognise)
     judgement = verdict_engine.judge(question, snapshot, path)
     ill = tuple(finding for finding in judgement.findings if finding.status in (BROKEN, AT_RISK))
@@ -58,16 +56,16 @@ def diagnose(question: Question, snapshot: Snapshot, applying: Options | None = 
     # A prediction has no logs yet, and no sidecar has it.
     predicted = question._replace(read_logs=False, read_envoy=False)
 
-    # Envoy has told of the hop as it is, and a diagnosis has no request left to list what may change it later.
+    # Envoy has told of the hop as it is; a diagnosis that is not thorough does not list what may change it later.
     known = set(snapshot.answers())
     spoken = any(said.route for said in judgement.envoys.values())
-    later = applying is None and spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
+    later = spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
 
     def state_of(after: Snapshot) -> State:
         walked = walk(predicted, after, recognise)
         return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings, later)
 
-    case = Ill(path, ill, snapshot, applying or Options())
+    case = Ill(path, ill, snapshot, options)
     return Diagnosis(question, path, judgement, plan_engine.remedies(case, question.path_id, state_of))
 
 

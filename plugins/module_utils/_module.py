@@ -241,12 +241,12 @@ def diagnose(
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
 
-    asked, reader = _asked(client, params)
+    asked, reader = _asked(client, params, thorough=applying)
     if without:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.without import ReaderWithout
 
         reader = ReaderWithout(reader, without)
-    options = Options(annotate=params["annotate"]) if applying else None
+    options = Options(annotate=applying and params["annotate"])
     return collect(reader, lambda snapshot: judge(asked, snapshot, options))
 
 
@@ -259,8 +259,9 @@ def diagnose_each(client: Client | None, params: Params) -> tuple[dict[str, Any]
     return _result.several(results, problems), asked, snapshot
 
 
-def _asked(client: Client | None, params: Params) -> tuple[Question, Reader]:
+def _asked(client: Client | None, params: Params, thorough: bool = False) -> tuple[Question, Reader]:
     asked = question(params)
+    asked = asked._replace(thorough=asked.thorough or thorough)
     reader = _saved(params) if client is None else _live(client, asked, params)
     if params.get("assume") or params.get("with_manifests"):
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import overlay

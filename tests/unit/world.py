@@ -9,7 +9,11 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis, diagnose
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import (
+    DEFAULT_OPTIONS,
+    Diagnosis,
+    diagnose,
+)
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.question import Question
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import (
     Answer,
@@ -180,12 +184,12 @@ class World:
 
     def snapshot(self, question: Question = QUESTION) -> Snapshot:
         """Everything that a diagnosis asks for, answered."""
-        return self._read(question, None)[0]
+        return self._read(question, DEFAULT_OPTIONS)[0]
 
-    def diagnose(self, question: Question = QUESTION, options: Options | None = None) -> Diagnosis:
+    def diagnose(self, question: Question = QUESTION, options: Options = DEFAULT_OPTIONS) -> Diagnosis:
         return self._read(question, options)[1]
 
-    def _read(self, question: Question, options: Options | None) -> tuple[Snapshot, Diagnosis]:
+    def _read(self, question: Question, options: Options) -> tuple[Snapshot, Diagnosis]:
         snapshot = Snapshot()
         while True:
             try:

@@ -40,8 +40,8 @@ class Question(NamedTuple):
     read_logs        False: leave the access logs out
     read_envoy       False: leave Envoy's own configuration out; with neither, the verdict is predicted
     log_seconds      how far back access logs are read
-    thorough         read EnvoyFilters in any case: what is read is saved for diagnoses that leave Envoy out, or was
-                     saved and costs no request
+    thorough         read EnvoyFilters and all owners of owners in any case: to apply a fix, to save what is read, or
+                     where it was saved; a diagnosis alone makes at most 25 requests
     """
 
     grafana_namespace: str

@@ -158,7 +158,7 @@ class LiveReader:
 
         [api_version] = need.command
         takes = 1 if kinds.of_kind(api_version, need.kind) else 2
-        if self._client.requests - self._begun + takes > MOST_REQUESTS:
+        if not self._question.thorough and self._client.requests - self._begun + takes > MOST_REQUESTS:
             return Answer(problem=f"a diagnosis makes at most {MOST_REQUESTS} requests, and none is left")
         try:
             return Answer((trim(self._client.metadata(api_version, need.kind, need.namespace, need.name)),))

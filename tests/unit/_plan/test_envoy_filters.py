@@ -7,18 +7,18 @@ import pytest
 from _verdict.test_envoy_filter import FAULT, HOST, MATTERS, PLAYS_NO_PART, ROUTE, SERVER, TLS, add, http_filter, patch
 from _verdict.test_envoy_witness import prepared
 from variations import Change
-from world import NS, PROMETHEUS_HOST, World
+from world import NS, PROMETHEUS_HOST, QUESTION, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.guards.envoy_filters import LATER
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options, Remedy
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Remedy
 
 TOKEN = f"may_undo_fix:EnvoyFilter/{NS}/filter"
 CHAIN = patch("FILTER_CHAIN", "REMOVE", None, "SIDECAR_INBOUND", listener={"portNumber": 9090})
 CURES = ("host_rewrite", "route_alias", "service_protocol auto", "service_protocol tcp")
 
 
-def remedies(world: World, options: Options | None = None) -> dict[str, Remedy]:
-    found = world.diagnose(options=options).remedies
+def remedies(world: World, thorough: bool = False) -> dict[str, Remedy]:
+    found = world.diagnose(QUESTION._replace(thorough=thorough)).remedies
     return {f"{remedy.strategy} {remedy.protocol}".strip(): remedy for remedy in found}
 
 
@@ -81,4 +81,4 @@ def test_that_the_present_state_is_proved_does_not_vouch_for_the_next() -> None:
     world = prepared(MATTERS["a virtual host"])
     assert world.diagnose().judgement.verdict.certainty == "proved"
     assert remedies(world)["host_rewrite"].reason.endswith(LATER)
-    assert remedies(world, Options())["host_rewrite"].consent_needed == (TOKEN,)
+    assert remedies(world, thorough=True)["host_rewrite"].consent_needed == (TOKEN,)

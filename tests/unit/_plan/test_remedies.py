@@ -8,13 +8,14 @@ import copy
 import pytest
 from world import NS, PROMETHEUS_HOST, PROXY_HOST, QUESTION, USAGE_0_11, World, istio, obj
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import DEFAULT_OPTIONS
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.snapshot import Answer
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan import json_patch
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options, Remedy
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.restart import ANNOTATION
 
 
-def remedies(world: World, options: Options | None = None) -> dict[str, Remedy]:
+def remedies(world: World, options: Options = DEFAULT_OPTIONS) -> dict[str, Remedy]:
     found = world.diagnose(options=options).remedies
     return {f"{remedy.strategy} {remedy.protocol}".strip(): remedy for remedy in found}
 

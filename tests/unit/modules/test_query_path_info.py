@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from world import NS, PROMETHEUS_HOST, PROXY_HOST, World
 
-from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info
+from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_info, query_path_remediation
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import Answer, ApiServer, status
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
@@ -46,8 +46,8 @@ def test_the_limit_holds_where_exec_is_granted_but_fails(server: ApiServer, opti
     assert result["api"]["requests"] == len(server.requests) <= 25
 
 
-@pytest.mark.parametrize("left", [0, 2])
-def test_the_limit_holds_with_owners_too_and_what_is_not_asked_is_said(server: ApiServer, left: int) -> None:
+def load_owned(server: ApiServer) -> None:
+    """Argo CD owns what owns the Service and the Deployment."""
     world = World()
     for kind, name in (("Service", "prometheus"), ("Deployment", "prom-label-proxy")):
         reference = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "name": name, "uid": name}
@@ -56,6 +56,11 @@ def test_the_limit_holds_with_owners_too_and_what_is_not_asked_is_said(server: A
     for _kind, name in (("Service", "prometheus"), ("Deployment", "prom-label-proxy")):
         stored = server.add("Prometheus", NS, name, annotations={"argocd.argoproj.io/tracking-id": f"app-of-{name}:x"})
         stored["metadata"]["uid"] = name
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_the_limit_holds_with_owners_too_and_what_is_not_asked_is_said(server: ApiServer, left: int) -> None:
+    load_owned(server)
     spared = {"read_logs": False, "datasource_url": f"http://{PROXY_HOST}:8080"}
     result = info(server, **(spared if left else {}))
     assert result["api"]["requests"] == len(server.requests) <= 25
@@ -64,6 +69,17 @@ def test_the_limit_holds_with_owners_too_and_what_is_not_asked_is_said(server: A
         known = f"Prometheus {name} in Argo CD application app-of-{name}" in told
         unknown = f"Prometheus {name} cannot be read: a diagnosis makes at most 25 requests, and none is left" in told
         assert (known, unknown) == (left > 0, left == 0)
+
+
+def test_a_fix_asks_for_the_root_whatever_it_costs(server: ApiServer) -> None:
+    load_owned(server)
+    given = {"host": server.url, "api_key": TOKEN, "grafana_namespace": NS, "strategy": "service_protocol"}
+    refused = run_module(query_path_remediation, **given)
+    assert (
+        "Service/monitoring/prometheus is managed by Prometheus prometheus in Argo CD application app-of-prom"
+        in (refused["msg"])
+    )
+    assert {request.method for request in server.requests} & {"PUT", "PATCH", "DELETE"} == set()
 
 
 def test_nothing_is_listed_in_the_whole_cluster_but_what_applies_across_namespaces(server: ApiServer) -> None:

@@ -7,6 +7,8 @@ A scenario's own output is shown only where it failed; that it passed is one lin
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +55,9 @@ def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
         space, started = spaces.get(), time.monotonic()
         with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
             env = {**environment, "MOLECULE_EPHEMERAL_DIRECTORY": notes, "MESHOPS_STAGE_NAMESPACE": space}
-            process = subprocess.Popen(command(name), env=env, stdout=PIPE, stderr=STDOUT, text=True, errors="replace")
+            process = subprocess.Popen(
+                command(name), env=env, stdout=PIPE, stderr=STDOUT, text=True, errors="replace", start_new_session=True
+            )
             running.add(process)
             printed, _nothing = process.communicate()
         spaces.put(space)
@@ -70,8 +74,10 @@ def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
                 failed.append(title)
             ended(title, f"FAILED (exit code {played.code})" if played.code else "passed", played.seconds)
     finally:
+        # Where this is interrupted, what molecule has started goes on without it.
         for process in running:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         pool.shutdown(cancel_futures=True)
     return failed
 

@@ -35,5 +35,35 @@ def test_each_lane_has_a_namespace_and_only_failures_are_shown(
     assert "== Scenario b: FAILED (exit code 1)" in printed
 
 
+# A scenario that starts another program, and is not done when a is.
+ENDLESS = """
+import os, subprocess, sys, time
+if sys.argv[1] == "b":
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with open("new", "w") as file:
+        file.write(str(child.pid))
+    os.rename("new", "child")
+    child.wait()
+while not os.path.exists("child"):
+    time.sleep(0.01)
+"""
+
+
+def interrupted(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_interrupted_they_leave_no_program_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lanes, "access", dict)
+    monkeypatch.setattr(lanes, "command", lambda name: [sys.executable, "-c", ENDLESS, name])
+    monkeypatch.setattr(lanes, "ended", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lanes.side_by_side(["a", "b"], 2)
+    child = Path("/proc", Path("child").read_text(encoding="utf-8"), "stat")
+    # Killed, and at most not yet collected by whoever inherits it.
+    assert not child.exists() or child.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+
+
 def test_what_reaches_beyond_its_namespace_is_played_alone() -> None:
     assert lanes.alone(["host_rewrite", "registry_only", "rehearsal_killed"]) == ["registry_only", "rehearsal_killed"]

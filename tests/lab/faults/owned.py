@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m faults.owned REMEDY``: what a fix would change is made by an operator, out of an object of Argo CD's.
 
-The operator's kind is one that only this API server's discovery tells of. Prints how the fix is refused.
+The operator's kind is one that only this API server's discovery tells of. Prints what the refused run says.
 """
 
 from __future__ import annotations

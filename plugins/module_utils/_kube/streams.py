@@ -32,6 +32,7 @@ _GOODBYE = 1.0
 # Seconds for which a running command is listened to before it is looked whether it still runs.
 _LISTENED = 0.5
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
+_OPENING = threading.Lock()
 
 
 class Output(NamedTuple):
@@ -139,11 +140,13 @@ def port_forward(client: Client, namespace: str, pod: str, port: int, timeout: f
     from kubernetes.stream import ws_client
 
     def call(configuration: Any, url: str, headers: dict[str, str]) -> tuple[Any, set[threading.Thread]]:
-        others = _relays()
-        forward = ws_client.portforward_call(
-            configuration, "GET", url, query_params=[("ports", str(port))], headers=headers
-        )
-        return forward, _relays() - others
+        # One after the other, or those of another one, which may not even have started, would be taken for ours.
+        with _OPENING:
+            others = _relays()
+            forward = ws_client.portforward_call(
+                configuration, "GET", url, query_params=[("ports", str(port))], headers=headers
+            )
+            return forward, _relays() - others
 
     forward, relays = _open(client, "portforward", namespace, pod, call)
     connection = _ForwardedConnection(forward.socket(port), port, timeout)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
+from kubernetes.stream import ws_client
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
@@ -136,6 +140,29 @@ def test_grafanas_refusals_are_one_sentence(grafana: Grafana, path: str, sentenc
 def test_a_port_on_which_nothing_listens(client: Client) -> None:
     with pytest.raises(UnreachableError, match=r"Cannot reach port 3000 of Pod a/p: .*connection refused"):
         by_port_forward(client, "a", "p", 3000, timeout=2).get("/api/health")
+
+
+def test_forwards_that_are_opened_at_once_know_their_own_threads(
+    server: ApiServer, client: Client, grafana_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.forwards["a", "p", 3000] = ("127.0.0.1", grafana_port)
+    opens, releases, released = ws_client.portforward_call, streams._release, []
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.02)
+        return opens(*arguments, **options)
+
+    def release(forward: Any, relays: set[Thread]) -> None:
+        released.append(len(relays))
+        releases(forward, relays)
+
+    monkeypatch.setattr(ws_client, "portforward_call", slowly)
+    monkeypatch.setattr(streams, "_release", release)
+    grafana = by_port_forward(client, "a", "p", 3000, timeout=5)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(grafana.get, ["/api/health"] * 8))
+    assert [answer.status for answer in answers] == [200] * 8
+    assert released == [1] * 8
 
 
 def test_grafana_is_not_there() -> None:

@@ -40,7 +40,7 @@ help:
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
 	@echo "make faults      Every fault at every API call of a fix, its rehearsal and its way back: nothing lost, left or untrue"
 	@echo "                 ROW=kill tries those whose name contains that"
-	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; ten minutes (root)"
+	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; 25 minutes (root)"
 	@echo "make example     Take the snapshot that ships in docs/examples anew from the mesh (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fault matrix against the lab's API server: `make faults` simulates one, and tries more.
 
-Struck is every call from the lock on: what comes before only reads. Left out are fixes that replace pods, for each
-rollout takes seconds, and the streams by which sidecars are asked, for their number differs each time.
+Struck is every call from the lock on; those before it only read, as for every fix, and are struck once. Left out are
+fixes that replace pods, for each rollout takes seconds, and the streams by which sidecars are asked, for their number
+differs each time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from faults.stage import Lab
 
 # By strategy: the world that it cures. One creates an object, the other patches one.
 WORLDS = {"route_alias": "route_alias", "destination_rule": "destination_rule_disable"}
+FIRST = ("route_alias", "applied")
 
 
 def main() -> int:
@@ -43,8 +45,9 @@ def main() -> int:
             for state in ("applied", "reverted"):
                 beginning = lab.objects()
                 play = Play(lab, strategies[name], state)
+                first = play.first_lock if (name, state) != FIRST else 0
                 for row in rows:
-                    for index in play.struck(row, play.first_lock):
+                    for index in play.struck(row, first):
                         tally.add(row.name, f"{name}, {state}; call {index}", play.faults(row, index))
                 lab.restore(beginning)
     return tally.result()

@@ -74,11 +74,12 @@ def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
                 failed.append(title)
             ended(title, f"FAILED (exit code {played.code})" if played.code else "passed", played.seconds)
     finally:
-        # Where this is interrupted, what molecule has started goes on without it.
-        for process in running:
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Where this is interrupted, what molecule has started would go on without it.
+        for process in list(running):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
     return failed
 
 

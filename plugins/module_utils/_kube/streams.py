@@ -11,14 +11,16 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any, NamedTuple, TypeVar
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import kinds, retry
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ApiError,
     AuthError,
     ForbiddenError,
     UnreachableError,
@@ -201,14 +203,33 @@ def _open(client: Client, verb: str, namespace: str, pod: str, call: Callable[[A
         message = "the kubernetes package does not carry impersonate_user over to streams"
         raise ForbiddenError(verb, "Pod", namespace, pod, 0, "", message)
     path = kinds.path(kinds.RESOURCES["Pod"], "v1", namespace, pod, verb)
-    transport.count_request()
-    configuration, url, headers = transport.api_client.configuration, transport.host + path, transport.authorization()
-    try:
-        return _within(transport.limits.connect + transport.limits.read, lambda: call(configuration, url, headers))
-    except TimeoutError as error:
-        raise UnreachableError(transport.host, f"no answer to {verb} on Pod {namespace}/{pod}") from error
-    except ApiException as error:
-        raise _refused(client, verb, namespace, pod, str(error.reason)) from error
+    deadline = time.monotonic() + transport.limits.total
+    for attempt in range(retry.TRIES):
+        transport.count_request()
+        configuration, url, headers = (
+            transport.api_client.configuration,
+            transport.host + path,
+            transport.authorization(),
+        )
+        try:
+            return _within(transport.limits.connect + transport.limits.read, partial(call, configuration, url, headers))
+        except TimeoutError as error:
+            raise UnreachableError(transport.host, f"no answer to {verb} on Pod {namespace}/{pod}") from error
+        except ApiException as error:
+            refusal = _refused(client, verb, namespace, pod, str(error.reason))
+            # A refused handshake has begun nothing, so asking again does no harm.
+            passes = isinstance(refusal, ApiError) and refusal.status in retry.TRANSIENT
+            wait = retry.pause(attempt, _headers(error))
+            if not passes or attempt == retry.TRIES - 1 or time.monotonic() + wait > deadline:
+                raise refusal from error
+            transport.sleep(wait)
+    raise UnreachableError(transport.host, "no attempt was made")
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    """The headers of a refused handshake, which websocket-client's error carries; none of anything else."""
+    found = getattr(error.__context__, "resp_headers", None) or {}
+    return {str(name).lower(): str(value) for name, value in found.items()}
 
 
 def _refused(client: Client, verb: str, namespace: str, pod: str, reason: str) -> Exception:

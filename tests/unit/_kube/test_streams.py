@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from kubernetes.stream import ws_client
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import streams
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import retry, streams
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import (
+    ApiError,
     AuthError,
     ForbiddenError,
     UnreachableError,
@@ -101,6 +102,30 @@ def test_streams_refuse_to_drop_impersonation(server: ApiServer) -> None:
     with pytest.raises(ForbiddenError, match="does not carry impersonate_user over to streams"):
         streams.execute(client, "a", "p", "c", HELP, timeout=3)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_refused_handshake_is_asked_again(server: ApiServer, client: Client, code: int) -> None:
+    server.commands[HELP] = ("usage", "", 0)
+    server.once(Answer(code, status(code, "Busy", "come back later"), (("Retry-After", "3"),)))
+    waited: list[float] = []
+    client.transport.sleep = waited.append
+    assert streams.execute(client, "a", "p", "c", HELP, timeout=3).stdout == "usage"
+    assert (waited, client.requests) == ([3.0], 2)
+
+
+def test_a_lasting_refusal_ends_in_the_servers_own_words(server: ApiServer, client: Client) -> None:
+    server.faults.append(lambda _request: Answer(503, status(503, "Busy", "shutting down")))
+    with pytest.raises(ApiError, match="refused to exec Pod a/p: 503 shutting down"):
+        streams.execute(client, "a", "p", "c", HELP, timeout=3)
+    assert client.requests == retry.TRIES
+
+
+def test_a_wait_beyond_the_limit_is_not_begun(server: ApiServer, client: Client) -> None:
+    server.once(Answer(429, status(429, "Busy", "slow down"), (("Retry-After", "3600"),)))
+    with pytest.raises(ApiError, match="429 slow down"):
+        streams.execute(client, "a", "p", "c", HELP, timeout=3)
+    assert client.requests == 1
 
 
 def test_stream_to_nowhere() -> None:

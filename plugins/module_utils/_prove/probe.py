@@ -165,7 +165,8 @@ def observe(
             settled=wanted.settled,
             logs_from=_rfc3339(started - timedelta(seconds=LOG_SECONDS_BEFORE)),
         )
-        if enough(seen):
+        # More rounds do not bring back what got no answer.
+        if enough(seen) or not all(reply.status for reply in own):
             break
     return seen
 
@@ -220,11 +221,14 @@ def _burst(grafanas: Sequence[Grafana], api_path: str, count: int) -> list[Reply
             return
 
     def ask(number: int) -> Reply:
+        reply = None
         try:
-            return _reply(grafanas[number % len(grafanas)], api_path, wait_for_all)
-        except BaseException:
-            ready.abort()
-            raise
+            reply = _reply(grafanas[number % len(grafanas)], api_path, wait_for_all)
+            return reply
+        finally:
+            if reply is None or not reply.status:
+                # Whoever has no answer may not have come to the barrier either.
+                ready.abort()
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         return list(pool.map(ask, range(count)))

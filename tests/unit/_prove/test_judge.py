@@ -143,7 +143,10 @@ FAILURES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "one of eight fails": (spoil(own=[answer("x")] * 7 + [Reply(503, "")]), "answers"),
     "200 with an error in the body": (spoil(own=[Reply(200, '{"status":"error","error":"x"}')]), "answers"),
     "200 that is a web page": (spoil(own=[Reply(200, "<html>Internal prom-label-proxy API</html>")]), "answers"),
-    "no answer": (spoil(own=[Reply(0, "", "connection refused")]), "answers"),
+    "one fails beside one without an answer": (
+        spoil(own=[Reply(0, "", "connection refused"), Reply(503, "")]),
+        "answers",
+    ),
     "another tenant's series in the own answer": (spoil(own=[answer("x", "secret")]), "answers"),
     "series without the label": (spoil(own=[answer("x", "")]), "answers"),
     "another tenant can be read": (spoil(foreign=[answer("secret")]), "tenants"),
@@ -167,6 +170,8 @@ def test_a_broken_promise_fails_the_proof(name: str) -> None:
 
 DOUBTS: dict[str, Callable[[Scene], None]] = {
     "no traffic": spoil(own=[], foreign=[]),
+    "no answer": spoil(own=[Reply(0, "", "connection refused")]),
+    "one without an answer among others": spoil(own=[answer("x")] * 7 + [Reply(0, "", "connection refused")]),
     "no series": spoil(own=[answer()]),
     "no question about other tenants": spoil(foreign=[]),
     "tenant unknown": spoil(tenant=""),

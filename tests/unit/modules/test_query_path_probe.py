@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from world import NS, PROMETHEUS_HOST, PROXY_HOST, World
+from world import PROXY_HOST
 
-from ansible_collections.meshops.istio_remediation.plugins.modules import query_path_probe
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove import probe as probe_room
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import (
     Answer,
     ApiServer,
@@ -20,86 +20,15 @@ from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server i
     serving,
     status,
 )
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.runner import run_module
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.probe_stage import (
+    API_TOKEN,
+    GRAFANA_TOKEN,
+    PROXY,
+    Mesh,
+    healed,
+    probe,
+)
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
-
-API_TOKEN, GRAFANA_TOKEN = "canary-token-7f3a", "glsa_canary51c9"
-GRAFANA, PROXY, PROMETHEUS = "grafana-abc-1", "prom-label-proxy-abc-1", "prometheus-abc-1"
-
-
-def healed() -> World:
-    return World().proxy_args(lambda args: [*args, f"--rewrite-host-header-to={PROMETHEUS_HOST}"])
-
-
-class Mesh:
-    """Grafana, the proxy and Prometheus behind it, as far as a probe sees them: replies and the sidecars' log lines."""
-
-    def __init__(self, server: ApiServer, grafana: ApiServer) -> None:
-        self._server = server
-        self.grafana = grafana
-        self.tenants = ["x"]
-        self.broken = ""
-        self.logs_cluster = f"outbound|9090||{PROMETHEUS_HOST}"
-        self.count = 0
-        grafana.faults.append(self._answer)
-        port = int(grafana.url.rpartition(":")[2])
-        server.forwards[NS, GRAFANA, 3000] = ("127.0.0.1", port)
-
-    def _answer(self, request: Request) -> Answer:
-        if request.headers.get("authorization") != f"Bearer {GRAFANA_TOKEN}":
-            return Answer(401, {"message": "Invalid API key"})
-        if request.path == "/api/datasources":
-            return Answer(200, [{"uid": "by-url", "url": f"http://{PROXY_HOST}:8080/"}])
-        self.count += 1
-        self._log(f"/api/v1/query?query={request.query['query']}")
-        if self.broken:
-            return Answer(503, self.broken.encode())
-        result = [{"metric": {"__name__": "up", "namespace": tenant}, "value": [0, "1"]} for tenant in self.tenants]
-        found = [] if "namespace!=" in request.query["query"] and self.tenants == ["x"] else result
-        return Answer(200, {"status": "success", "data": {"resultType": "vector", "result": found}})
-
-    def _log(self, path: str) -> None:
-        address = f"10.9.1.3:{40000 + self.count}"
-        when = (datetime.now(timezone.utc) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        common = {"start_time": when, "response_code": 200, "response_flags": "-", "path": path}
-        first = f"r{self.count}"
-        self._append(
-            GRAFANA,
-            {**common, "request_id": first, "upstream_cluster": f"outbound|8080||{PROXY_HOST}"}
-            | {
-                "upstream_local_address": "10.9.1.2:50000",
-                "upstream_host": "10.9.1.3:8080",
-                "downstream_local_address": "10.96.0.3:8080",
-            },
-        )
-        self._append(
-            PROXY,
-            {**common, "request_id": first, "upstream_cluster": "inbound|8080||"}
-            | {
-                "requested_server_name": f"outbound_.8080_._.{PROXY_HOST}",
-                "downstream_remote_address": "10.9.1.2:50000",
-            },
-        )
-        self._append(
-            PROXY,
-            {**common, "request_id": f"s{self.count}", "upstream_cluster": self.logs_cluster}
-            | {
-                "upstream_local_address": address,
-                "downstream_local_address": "10.96.0.4:9090",
-            },
-        )
-        self._append(
-            PROMETHEUS,
-            {**common, "request_id": f"s{self.count}", "upstream_cluster": "inbound|9090||"}
-            | {
-                "requested_server_name": f"outbound_.9090_._.{PROMETHEUS_HOST}",
-                "downstream_remote_address": address,
-            },
-        )
-
-    def _append(self, pod: str, record: dict[str, Any]) -> None:
-        key = (NS, pod, "istio-proxy")
-        self._server.logs[key] += f"{json.dumps(record)}\n"
 
 
 @pytest.fixture
@@ -107,11 +36,6 @@ def mesh(server: ApiServer) -> Iterator[Mesh]:
     load(server, healed())
     with serving(ApiServer()) as grafana:
         yield Mesh(server, grafana)
-
-
-def probe(server: ApiServer, **options: Any) -> dict[str, Any]:
-    given = {"host": server.url, "api_key": API_TOKEN, "grafana_namespace": NS, "grafana_token": GRAFANA_TOKEN}
-    return run_module(query_path_probe, **(given | options))
 
 
 @pytest.mark.usefixtures("mesh")
@@ -221,3 +145,35 @@ def test_without_the_right_to_port_forward(server: ApiServer, mesh: Mesh) -> Non
     assert result["failed"] is True
     assert "Not allowed to portforward Pod monitoring/grafana-abc-1: " in result["msg"]
     assert mesh.grafana.requests == []
+
+
+def test_a_query_that_is_lost_on_the_way_to_grafana_makes_it_inconclusive_at_once(
+    server: ApiServer, mesh: Mesh
+) -> None:
+    result = probe(server, grafana_url="http://127.0.0.1:1")
+    assert (result["failed"], result["result"]) == (True, "inconclusive")
+    assert "answers: a query got no answer from Grafana: Cannot reach Grafana at http://127.0.0.1:1" in result["msg"]
+    assert result["replies"]["own"] == {"0": 8}
+    assert mesh.count == 0
+
+
+def test_whoever_cannot_connect_does_not_keep_the_others_waiting(
+    server: ApiServer, mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released: list[bool] = []
+
+    class Noted(Barrier):
+        def abort(self) -> None:
+            released.append(True)
+            super().abort()
+
+    monkeypatch.setattr(probe_room, "Barrier", Noted)
+    lost = Answer(503, b"lost", cut=1)
+    streams: list[Request] = []
+
+    def first_own_one(request: Request) -> Answer | None:
+        streams.extend([request] if request.path.endswith("/portforward") else [])
+        return lost if len(streams) == probe_room.AHEAD_QUERIES + 1 and streams[-1] is request else None
+
+    server.faults.append(first_own_one)
+    assert (probe(server, requests=2)["result"], len(released), mesh.count) == ("inconclusive", 1, 6)

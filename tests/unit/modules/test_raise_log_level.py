@@ -6,52 +6,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from world import NS
 
 from ansible_collections.meshops.istio_remediation.tests.unit._kube import rbac
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, serving
-from ansible_collections.meshops.istio_remediation.tests.unit._prove.sidecar import FOUND, Sidecar, routed
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
-from ansible_collections.meshops.istio_remediation.tests.unit.modules.test_query_path_probe import (
+from ansible_collections.meshops.istio_remediation.tests.unit._prove.sidecar import FOUND, Sidecar
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.probe_stage import (
     GRAFANA,
     PROMETHEUS,
     PROXY,
-    Mesh,
+    QuietMesh,
     healed,
     probe,
 )
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
 
 RAISED = {"before": "router:warning,connection:info", "raised": "router:debug,connection:debug", "put_back": True}
-CERTIFICATE = "By=spiffe://cluster.local/ns/monitoring/sa/b;Hash=1;URI=spiffe://cluster.local/ns/monitoring/sa/a"
-UPSTREAM = {"outbound|8080": "10.9.1.3:8080", "outbound|9090": "10.9.1.4:9090"}
-
-
-class QuietMesh(Mesh):
-    """Its sidecars write no access log, and debug lines only while their level is raised."""
-
-    def __init__(self, server: ApiServer, grafana: ApiServer, folder: Path) -> None:
-        super().__init__(server, grafana)
-        self.sidecars = {pod: Sidecar(folder / pod) for pod in (GRAFANA, PROXY, PROMETHEUS)}
-        server.programs |= {pod: sidecar.environment for pod, sidecar in self.sidecars.items()}
-        self._connections = 0
-
-    def _append(self, pod: str, record: dict[str, Any]) -> None:
-        if self.sidecars[pod].levels["router"] == "debug":
-            self._connections += 2
-            cluster, inbound = record["upstream_cluster"], record["upstream_cluster"].startswith("inbound")
-            lines = routed(
-                cluster,
-                record["path"],
-                record["request_id"],
-                self._connections,
-                record["start_time"],
-                UPSTREAM.get(cluster[:13], "127.0.0.6:9090"),
-                CERTIFICATE if inbound else "",
-            )
-            self._server.logs[NS, pod, "istio-proxy"] += "\n".join(lines) + "\n"
 
 
 @pytest.fixture

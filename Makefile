@@ -38,9 +38,10 @@ help:
 	@echo "                 MESHES=300 of them; SEED=n begins elsewhere"
 	@echo "make policies    Do AuthorizationPolicies on HTTP and TCP ports do what we say? POLICIES=200 of them; SEED=n (root)"
 	@echo "make truth-table Measure on the mesh what each change really does, and write docs/truth-table.md (root)"
-	@echo "make faults      Every fault at every API call of a fix, its rehearsal and its way back: nothing lost, left or untrue"
-	@echo "                 ROW=kill tries those whose name contains that"
-	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; 25 minutes (root)"
+	@echo "make faults      Every fault at every API call of a fix, its rehearsal, its way back and its proof: nothing lost,"
+	@echo "                 left or untrue; ROW=kill tries those whose name contains that"
+	@echo "make faults-lab  The same on the mesh's own API server, behind a proxy that harms requests; an hour (root)"
+	@echo "                 PLAY=verified strikes those whose name contains that"
 	@echo "make example     Take the snapshot that ships in docs/examples anew from the mesh (root)"
 	@echo "make bench       What a diagnosis costs, as ratios to what one would use instead"
 	@echo "make format      Let ruff and gofmt rewrite the sources"
@@ -100,7 +101,7 @@ faults: venv
 	@$(PYTHON) tests/tools/faults.py --row "$(ROW)"
 
 faults-lab: lab-up
-	@$(PYTHON) tests/tools/lab_program.py faults --row "$(ROW)"
+	@$(PYTHON) tests/tools/lab_program.py faults --row "$(ROW)" --play "$(PLAY)"
 
 bench: venv
 	@$(PYTHON) tests/tools/bench.py

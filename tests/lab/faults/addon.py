@@ -11,7 +11,7 @@ It runs in mitmproxy's own Python and imports nothing of ours. What it does is d
 The data has `strikes` (index of the first request that is harmed), `lasting`, `methods`, `spared` (a part of paths
 that are never harmed), `writes` (whether to count what stores something and nothing else) and `does`: `answer` with
 `status`, `headers` and `body` in place of the server; or, once the server has answered, `reset` the connection,
-`truncate` the answer, or `hold` it.
+`truncate` the answer, or `hold` it. A stream is truncated within its first message that says something.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import json
 from mitmproxy import http
 
 HERE = "/faults"
-HARM, NUMBER = "harm", "number"
+HARM, NUMBER, CUT = "harm", "number", "cut"
+# A port-forward begins with a message per channel: the channel, and two bytes for the port's number.
+GREETING = 3
 REVIEWS = "/authorization.k8s.io/"
 
 
@@ -69,6 +71,17 @@ class Faults:
             self.held = True
             await self.released.wait()
             self.held = False
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Cut a stream on its way back; nothing but its end follows."""
+        message = flow.websocket.messages[-1]
+        if flow.metadata.get(HARM) != "truncate" or message.from_client or len(message.content) <= GREETING:
+            return
+        if flow.metadata.get(CUT):
+            message.drop()
+        else:
+            message.content = message.content[: len(message.content) // 2]
+            flow.metadata[CUT] = True
 
     def _strikes(self, number: int, asked: http.Request) -> bool:
         plan = self.plan

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stage of a play on the lab's API server, behind a proxy that harms requests."""
+"""The stages of plays and proofs on the lab's API server, behind a proxy that harms requests."""
 
 from __future__ import annotations
 
@@ -29,16 +29,55 @@ KINDS = (
 REVIEWS = "/authorization.k8s.io/"
 
 
-class Lab:
+class Watched:
+    """The requests of a module to the lab's API server, and what harms them."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self.options = {"host": proxy.url, "api_key": "unused", "grafana_namespace": NAMESPACE, "datasource_uid": UID}
+        # exec is a stream of its own length each time; the simulated matrix strikes there.
+        self.options |= {"read_envoy": False}
+
+    def watch(self) -> None:
+        self._proxy.watch()
+
+    def requests(self) -> list[Request]:
+        return [_request(*seen) for seen in self._proxy.seen().requests]
+
+    @contextmanager
+    def striking(self, row: Row, index: int) -> Iterator[None]:
+        spared = "" if "GET" in row.methods else REVIEWS
+        body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": row.code, "reason": row.reason}
+        more = {"status": row.code, "body": {**body, "message": row.message}, "spared": spared, "lasting": row.lasting}
+        more["headers"] = {"Retry-After": "0"} if row.code == 429 else {}
+        self._proxy.harm(row.does, index, tuple(row.methods & EVERYTHING), **more)
+        try:
+            yield
+        finally:
+            self._proxy.heal()
+
+
+class Queried(Watched):
+    """See `fault_matrix.verified.Watched`, for proofs that raise no log level: scenario raise_log_level kills those."""
+
+    def __init__(self, proxy: Proxy, truth: str) -> None:
+        super().__init__(proxy)
+        self.truth = truth
+        self.options |= {"requests": 2}
+
+    def left(self) -> list[str]:
+        return []
+
+
+class Lab(Watched):
     """See `fault_matrix.play.Stage`, for fixes that replace no pods."""
 
     keeps_uids = False
 
     def __init__(self, api: Api, proxy: Proxy) -> None:
-        self._api, self._proxy = api, proxy
-        self.options = {"host": proxy.url, "api_key": "unused", "grafana_namespace": NAMESPACE, "datasource_uid": UID}
-        # exec is a stream of its own length each time; the simulated matrix strikes there.
-        self.options |= {"read_envoy": False, "wait_timeout": 10}
+        super().__init__(proxy)
+        self._api = api
+        self.options |= {"wait_timeout": 10}
 
     def objects(self) -> Objects:
         found: Objects = {}
@@ -62,10 +101,7 @@ class Lab:
             elif found["metadata"]["resourceVersion"] != wanted["metadata"]["resourceVersion"]:
                 metadata = {**wanted["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
                 self._api.request("PUT", self._api.path(wanted), {**wanted, "metadata": metadata})
-        self._proxy.watch()
-
-    def requests(self) -> list[Request]:
-        return [_request(*seen) for seen in self._proxy.seen().requests]
+        self.watch()
 
     def committed(self) -> list[Request]:
         seen = self._proxy.seen()
@@ -76,18 +112,6 @@ class Lab:
 
     def expire_locks(self) -> None:
         leases.expire(self._api)
-
-    @contextmanager
-    def striking(self, row: Row, index: int) -> Iterator[None]:
-        spared = "" if "GET" in row.methods else REVIEWS
-        body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": row.code, "reason": row.reason}
-        more = {"status": row.code, "body": {**body, "message": row.message}, "spared": spared, "lasting": row.lasting}
-        more["headers"] = {"Retry-After": "0"} if row.code == 429 else {}
-        self._proxy.harm(row.does, index, tuple(row.methods & EVERYTHING), **more)
-        try:
-            yield
-        finally:
-            self._proxy.heal()
 
     def _base(self, version: str, kind: str) -> str:
         manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": "", "namespace": NAMESPACE}}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every fault at every API call of every fix, its way back and its rehearsal; print how many were tried and passed.
+"""Every fault at every API call of every fix, its way back, its rehearsal and its proof; print how many passed.
 
 Passed is a run after which nothing is lost, no Lease and no open journal stays behind, nothing was written beyond the
-plan, and `changed` says what is so; of a rehearsal no copy stays either. Reading is the same for all fixes, so what
-comes before the lock is tried once.
+plan, and `changed` says what is so; of a rehearsal no copy stays either, and a proof never finds what is not so.
+Reading is the same for all fixes, so what comes before the lock is tried once.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ import argparse
 import itertools
 import multiprocessing
 import sys
+import tempfile
+from pathlib import Path
 
 from fault_matrix import rehearsed
 from fault_matrix.play import STRATEGIES, Play, no_waiting
 from fault_matrix.rehearsed import Rehearsed
 from fault_matrix.rows import ROWS
-from fault_matrix.simulated import Simulated
+from fault_matrix.simulated import WORLDS, Queried, Simulated
 from fault_matrix.tally import Tally
+from fault_matrix.verified import VERIFIED, Verified
 
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, serving
 
-# Index of a row, name of a strategy, and what the module is to bring about: what one process works on.
+# Index of a row, name of a strategy or of a path, and what the module is to bring about: what one process works on.
 Part = tuple[int, str, str]
 REHEARSALS = (rehearsed.CLEAN, rehearsed.BESIDE_A_REST)
 
@@ -35,6 +38,10 @@ def faults(part: Part) -> list[tuple[int, list[str]]]:
         if state in REHEARSALS:
             rehearsal = Rehearsed(server, program, name, state)
             return [(index, rehearsal.faults(row, index)) for index in rehearsal.struck(row)]
+        if state == VERIFIED:
+            with tempfile.TemporaryDirectory() as folder:
+                proof = Verified(Queried(server, program, name, Path(folder)))
+                return [(index, proof.faults(row, index)) for index in proof.struck(row)]
         strategy = next(strategy for strategy in STRATEGIES if strategy.name == name)
         play = Play(Simulated(server, strategy), strategy, state)
         first = 0 if strategy is STRATEGIES[0] else play.first_lock
@@ -51,6 +58,7 @@ def main() -> int:
     parts = [
         *itertools.product(rows, names, ("applied", "reverted")),
         *itertools.product(rows, rehearsed.STRATEGIES, REHEARSALS),
+        *itertools.product(rows, WORLDS, (VERIFIED,)),
     ]
     tally = Tally()
     with multiprocessing.Pool() as pool:

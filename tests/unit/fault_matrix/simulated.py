@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stage of a play on the API server of the unit tests."""
+"""The stages of plays and proofs on the API server of the unit tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from fault_matrix.play import Objects, Strategy
 from fault_matrix.rows import ANSWER, RESET, Row
@@ -14,13 +15,26 @@ from variations import destination_rule
 from world import NS, World
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._apply import lease
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.judge import FAILED, PASSED
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import (
     Answer,
     ApiServer,
     Request,
     status,
 )
+from ansible_collections.meshops.istio_remediation.tests.unit._prove.sidecar import FOUND
+from ansible_collections.meshops.istio_remediation.tests.unit.modules.probe_stage import (
+    GRAFANA_TOKEN,
+    Mesh,
+    QuietMesh,
+    healed,
+)
 from ansible_collections.meshops.istio_remediation.tests.unit.modules.stage import load
+
+# Paths to prove: a sound one, an ill one, and a sound one whose sidecars log nothing until their level is raised.
+SOUND, ILL, QUIET = WORLDS = ("a sound path", "an ill path", "a sound path without access logs")
+# Seconds within which a sidecar notices that nobody wants its debug lines any more.
+RESTORED = 5.0
 
 
 class Simulated:
@@ -55,6 +69,38 @@ class Simulated:
 
     def expire_locks(self) -> None:
         self._server.ahead = lease.DURATION + 1
+
+    def striking(self, row: Row, index: int) -> AbstractContextManager[None]:
+        return harming(self._server, row, index)
+
+
+class Queried:
+    """See `verified.Watched`. Behind the API server are a Grafana and sidecars."""
+
+    def __init__(self, server: ApiServer, grafana: ApiServer, world: str, folder: Path) -> None:
+        """world: one of WORLDS. folder: an empty one, for the sidecars."""
+        sound = world != ILL
+        self.truth = PASSED if sound else FAILED
+        self._server = server
+        load(server, healed() if sound else World())
+        quiet = world == QUIET
+        self._mesh = QuietMesh(server, grafana, folder) if quiet else Mesh(server, grafana)
+        if not sound:
+            self._mesh.broken, self._mesh.logs_cluster = "upstream connect error", "PassthroughCluster"
+        self._logs = dict(server.logs)
+        self.options = {"host": server.url, "api_key": "token", "grafana_namespace": NS, "grafana_token": GRAFANA_TOKEN}
+        self.options |= {"requests": 2, "raise_log_level": quiet}
+
+    def watch(self) -> None:
+        self._server.logs = dict(self._logs)
+        self._server.requests.clear()
+
+    def requests(self) -> list[Request]:
+        return list(self._server.requests)
+
+    def left(self) -> list[str]:
+        sidecars = self._mesh.sidecars.items() if isinstance(self._mesh, QuietMesh) else ()
+        return [f"the log level of {pod}" for pod, sidecar in sidecars if not sidecar.comes_to(FOUND, RESTORED)]
 
     def striking(self, row: Row, index: int) -> AbstractContextManager[None]:
         return harming(self._server, row, index)

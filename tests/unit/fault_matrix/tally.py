@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-KINDS = ("lost", "orphan", "false changed")
+KINDS = ("lost", "orphan", "false changed", "false verdict")
 
 
 class Tally:

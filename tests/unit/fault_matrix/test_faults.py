@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fault_matrix.play import STRATEGIES, Play, Strategy, no_waiting
 from fault_matrix.rehearsed import CLEAN, Rehearsed
 from fault_matrix.rows import RESET, ROWS, Row
-from fault_matrix.simulated import Simulated
+from fault_matrix.simulated import ILL, SOUND, Queried, Simulated
+from fault_matrix.verified import Verified
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._prove.judge import FAILED
 from ansible_collections.meshops.istio_remediation.tests.unit._kube.api_server import ApiServer, serving
 
 KILLED = {row.name: row for row in ROWS}["killed after the call"]
@@ -73,3 +77,28 @@ def test_the_judge_of_rehearsals_sees_what_is_touched_and_what_is_left(server: A
         found = rehearsal.faults(OTHERS[0], rehearsal.writes[-1])
     assert any(wrong.startswith("lost: services/") for wrong in found)
     assert any(wrong.startswith("orphan: ") for wrong in found)
+
+
+@pytest.mark.parametrize("world", [SOUND, ILL])
+def test_a_proof_whose_answers_are_lost_finds_nothing_that_is_not_so(
+    server: ApiServer, world: str, tmp_path: Path
+) -> None:
+    row = next(row for row in ROWS if row.does == RESET)
+    with serving(ApiServer()) as grafana, no_waiting():
+        proof = Verified(Queried(server, grafana, world, tmp_path))
+        found = {index: proof.faults(row, index) for index in proof.struck(row)}
+    assert len(found) > 30
+    assert {index: wrong for index, wrong in found.items() if wrong} == {}
+
+
+def test_the_judge_of_proofs_sees_a_verdict_that_is_not_so_and_what_is_written(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    with serving(ApiServer()) as grafana, no_waiting():
+        stage = Queried(server, grafana, SOUND, tmp_path)
+        proof = Verified(stage)
+        stage.truth = FAILED
+        found = proof.faults(OTHERS[1], 0)
+        assert [wrong for wrong in found if wrong.startswith("false verdict: passed, and it is failed")]
+        stage.requests = lambda: [server.requests[0]._replace(method="PATCH", path="/api/v1/namespaces/a/pods/b")]
+        assert "written: PATCH /api/v1/namespaces/a/pods/b" in proof.faults(OTHERS[1], 0)

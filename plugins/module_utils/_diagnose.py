@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._model import (
@@ -61,6 +61,8 @@ def diagnose(question: Question, snapshot: Snapshot, options: Options = DEFAULT_
     spoken = any(said.route for said in judgement.envoys.values())
     later = spoken and not known.issuperset(need.key for need in envoy_filter.needs(path))
 
+    # Every plan is compared with the state as it is.
+    @cache
     def state_of(after: Snapshot) -> State:
         walked = walk(predicted, after, recognise)
         return State(after, walked, verdict_engine.judge(predicted, after, walked, prediction=True).findings, later)

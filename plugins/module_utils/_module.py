@@ -111,6 +111,12 @@ _KUBECONFIG_SECRETS = frozenset(
     {"token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret"}
 )
 
+# What a mistake of ours raises; every other error has a sentence of its own.
+DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+WRITTEN = "Something may have been written: query_path_remediation_info tells of runs that did not end."
+# The first shows tracebacks since ansible-core 2.19, the second before.
+REPORT = "Please report it, run with ANSIBLE_DISPLAY_TRACEBACK=error and -vvv."
+
 
 class FailError(Exception):
     """A module ends without success but with a result: `msg` is the sentence, `result` what is returned beside it."""
@@ -153,12 +159,26 @@ def _run(
     except (KubeError, InputError) as error:
         _warn(module, client)
         module.fail_json(msg=_redact.sentence(str(error)), changed=False)
+    except DEFECTS as defect:
+        _warn(module, client)
+        wrote = client is not None and client.wrote
+        module.fail_json(
+            msg=_redact.sentence(f"{_told(defect)} {WRITTEN if wrote else 'Nothing was written.'} {REPORT}"),
+            exception=_redact.text(traceback.format_exc()),
+            changed=wrote,
+        )
     else:
         _warn(module, client)
         module.exit_json(**_redact.plain({"changed": False, **result}))
     finally:
         if client is not None:
             client.transport.close()
+
+
+def _told(defect: Exception) -> str:
+    # Cleaned by itself: what follows a secret would be taken for a part of it.
+    said = _redact.sentence(str(defect)).rstrip(".")
+    return f"This collection has a defect: {type(defect).__name__}{f': {said}' if said else ''}."
 
 
 def _warn(module: AnsibleModule, client: Client | None) -> None:

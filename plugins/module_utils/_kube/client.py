@@ -44,6 +44,8 @@ class Client:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.warnings = list(transport.warnings)
+        # Whether anything but dry runs was asked to be stored, whatever became of it.
+        self.wrote = False
         self._served: dict[str, str] = {}
         # Kinds of an apiVersion, as the API server lists them.
         self._listed: dict[str, dict[str, Resource]] = {}
@@ -175,9 +177,7 @@ class Client:
         metadata = body.get("metadata", {})
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         path = self._write_path(kind, namespace, "", body.get("apiVersion", ""))
-        response = self.transport.exchange(
-            "POST", path, _write_query(dry_run), _encoded(body), "application/json", repeatable=dry_run or repeatable
-        )
+        response = self._write("POST", path, _write_query(dry_run), body, dry_run, repeatable)
         return self._written("create", kind, namespace, name, response)
 
     def patch(
@@ -195,14 +195,7 @@ class Client:
         repeatable: an answer that was lost is asked for again, because applying the patch twice does no harm.
         """
         path = self._write_path(kind, namespace, name, api_version)
-        response = self.transport.exchange(
-            "PATCH",
-            path,
-            _write_query(dry_run),
-            _encoded(operations),
-            "application/json-patch+json",
-            repeatable=dry_run or repeatable,
-        )
+        response = self._write("PATCH", path, _write_query(dry_run), operations, dry_run, repeatable)
         return self._written("patch", kind, namespace, name, response)
 
     def delete(
@@ -229,7 +222,7 @@ class Client:
             # In the body: the API server does not look at a DELETE's query where there is one.
             options["dryRun"] = ["All"]
         path = self._write_path(kind, namespace, name, api_version)
-        response = self.transport.exchange("DELETE", path, (), _encoded(options), repeatable=dry_run or repeatable)
+        response = self._write("DELETE", path, (), options, dry_run, repeatable)
         self._written("delete", kind, namespace, name, response)
 
     def _pages(
@@ -267,6 +260,11 @@ class Client:
         resource: Resource = RESOURCES[kind]
         version = api_version.rpartition("/")[2] or self._served.get(kind) or resource.versions[0]
         return kinds.path(resource, version, namespace, name)
+
+    def _write(self, method: str, path: str, query: Query, body: Any, dry_run: bool, repeatable: bool) -> Response:
+        self.wrote = self.wrote or not dry_run
+        content_type = "application/json-patch+json" if method == "PATCH" else "application/json"
+        return self.transport.exchange(method, path, query, _encoded(body), content_type, dry_run or repeatable)
 
     def _written(self, verb: str, kind: str, namespace: str, name: str, response: Response) -> Object:
         self._raise(verb, kind, namespace, name, response)

@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import LAB, module
 from steps import ROOT, AbsentError, call
 
-LAB = ROOT / "tests" / "lab"
 AGENT = LAB / "agent"
 WHERE_FROM = "because Go is not installed here (make lab-up fetches it)"
 
 
 def go() -> str | None:
     """Return the go command that the lab is built with; None where there is none yet."""
-    if str(LAB) not in sys.path:
-        sys.path.insert(0, str(LAB))
-    build, settings = importlib.import_module("meshlab.build"), importlib.import_module("meshlab.settings")
-    command: str | None = build.find_go(settings.folders().cache)
+    command: str | None = module("meshlab.build").find_go(module("meshlab.settings").folders().cache)
     return command
 
 

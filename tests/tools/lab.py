@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import tool_environment
 import tree
 from steps import ROOT, TOOLS, AbsentError, call, environment
 
+LAB = ROOT / "tests" / "lab"
 STATE = Path(os.environ.get("MESHOPS_LAB_STATE") or "/var/tmp/meshops-lab")
+
+
+def module(name: str) -> ModuleType:
+    """Return a module of the lab that needs no mesh."""
+    if str(LAB) not in sys.path:
+        sys.path.insert(0, str(LAB))
+    return importlib.import_module(name)
 
 
 def lab(verb: str) -> int:
@@ -18,9 +29,9 @@ def lab(verb: str) -> int:
 
     :raises AbsentError: this checkout holds no lab.
     """
-    if not (ROOT / "tests" / "lab" / "meshlab" / "__main__.py").exists():
+    if not (LAB / "meshlab" / "__main__.py").exists():
         raise AbsentError("tests/lab/meshlab is not there: without the lab there is nothing to test on")
-    return call([str(TOOLS / "python"), "-m", "meshlab", verb], env=environment(PYTHONPATH=str(ROOT / "tests" / "lab")))
+    return call([str(TOOLS / "python"), "-m", "meshlab", verb], env=environment(PYTHONPATH=str(LAB)))
 
 
 def program(name: str, *arguments: str) -> int:
@@ -28,7 +39,7 @@ def program(name: str, *arguments: str) -> int:
 
     :raises AbsentError: no lab is up.
     """
-    path = os.pathsep.join([str(ROOT / "tests" / "lab"), str(ROOT / "tests" / "unit"), str(tree.live())])
+    path = os.pathsep.join([str(LAB), str(ROOT / "tests" / "unit"), str(tree.live())])
     return call([str(TOOLS / "python"), "-m", name, *arguments], env={**access(), "PYTHONPATH": path})
 
 

@@ -21,7 +21,7 @@ from types import FrameType
 import agent
 import lanes
 import recording
-from lab import access, lab, program
+from lab import LAB, access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
 # Scenarios at a time: more would be too many for two cores, and late.
@@ -55,13 +55,8 @@ def names(wanted: Sequence[str]) -> list[str]:
 
 
 def scenario(name: str) -> int:
-    """Run one scenario from its beginning.
-
-    Molecule remembers by the name of the checkout's folder which scenarios are prepared, also after the mesh that they
-    were prepared on is gone; hence a new folder for its notes each time.
-    """
-    with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
-        env = {**access(), "MOLECULE_EPHEMERAL_DIRECTORY": notes}
+    """Run one scenario from its beginning."""
+    with lanes.fresh(access()) as env:
         return call(lanes.command(name), env=env)
 
 
@@ -73,7 +68,7 @@ def agent_tests() -> int:
 def trace() -> int:
     """Kill what hurts most, and prove that the lab can be repaired and leaves nothing behind. Takes the lab down."""
     command = [str(TOOLS / "python"), "-m", "pytest", "-q", "-m", "essential", "tests/lab/test_leaves_no_trace.py"]
-    return call(command, env=environment(PYTHONPATH=str(agent.LAB)))
+    return call(command, env=environment(PYTHONPATH=str(LAB)))
 
 
 def proofs(chosen: Sequence[str], everything: bool) -> list[str]:

@@ -6,21 +6,19 @@ A scenario's own output is shown only where it failed; that it passed is one lin
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from queue import SimpleQueue
 from subprocess import PIPE, STDOUT
 from typing import NamedTuple
 
-from agent import LAB
-from lab import access
+from lab import access, module
 from steps import TOOLS, ended
 
 
@@ -35,10 +33,7 @@ class Played(NamedTuple):
 
 def alone(names: Sequence[str]) -> list[str]:
     """Return those scenarios that reach beyond their namespace: no other may be played beside them."""
-    if str(LAB) not in sys.path:
-        sys.path.insert(0, str(LAB))
-    scenario = importlib.import_module("stage.scenario")
-    return [name for name in names if scenario.alone(name)]
+    return [name for name in names if module("stage.scenario").alone(name)]
 
 
 def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
@@ -46,17 +41,16 @@ def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
 
     :raises AbsentError: no lab is up.
     """
-    spaces: SimpleQueue[str] = SimpleQueue()
-    for space in ["monitoring", *(f"monitoring-{lane}" for lane in range(2, lanes + 1))]:
+    place, spaces = module("stage.place"), SimpleQueue[str]()
+    for space in place.spaces(lanes):
         spaces.put(space)
-    environment, running = access(), set[subprocess.Popen[str]]()
+    env, running = access(), set[subprocess.Popen[str]]()
 
     def play(name: str) -> Played:
         space, started = spaces.get(), time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
-            env = {**environment, "MOLECULE_EPHEMERAL_DIRECTORY": notes, "MESHOPS_STAGE_NAMESPACE": space}
+        with fresh({**env, place.VARIABLE: space}) as own:
             process = subprocess.Popen(
-                command(name), env=env, stdout=PIPE, stderr=STDOUT, text=True, errors="replace", start_new_session=True
+                command(name), env=own, stdout=PIPE, stderr=STDOUT, text=True, errors="replace", start_new_session=True
             )
             running.add(process)
             printed, _nothing = process.communicate()
@@ -84,5 +78,16 @@ def side_by_side(names: Sequence[str], lanes: int) -> list[str]:
 
 
 def command(name: str) -> list[str]:
-    """Return what plays one scenario from its beginning."""
+    """Return what plays one scenario in a fresh environment."""
     return [str(TOOLS / "molecule"), "test", "--no-report", "--scenario-name", name]
+
+
+@contextmanager
+def fresh(env: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The environment of a scenario that meets nothing of an earlier run, while the block runs.
+
+    Molecule remembers by the name of the checkout's folder which scenarios are prepared, also after the mesh that they
+    were prepared on is gone; hence a new folder for its notes each time.
+    """
+    with tempfile.TemporaryDirectory(prefix="meshops-molecule-") as notes:
+        yield {**env, "MOLECULE_EPHEMERAL_DIRECTORY": notes}

@@ -15,8 +15,7 @@ from meshlab import namespaces
 from meshlab.api import Api
 from meshlab.errors import LabError
 from meshlab.settings import Folders
-from stage import scenario
-from stage.place import NAMESPACE, VARIABLE
+from stage import place, scenario
 
 from catalogue import run as one_lane
 from catalogue.run import Tally
@@ -35,7 +34,7 @@ def run(api: Api, places: Folders, names: Sequence[str], snapshots: Path, lanes:
 
 def side_by_side(api: Api, shares: Sequence[Sequence[str]], snapshots: Path) -> list[Tally]:
     """Judge each share in a process of its own. The first one's namespace stays, as it does without lanes."""
-    spaces = [NAMESPACE, *(f"{NAMESPACE}-{lane}" for lane in range(2, len(shares) + 1))]
+    spaces = place.spaces(len(shares))
     with ExitStack() as ending:
         for space in spaces[1:]:
             ending.callback(namespaces.clean, api, space)
@@ -53,7 +52,7 @@ def side_by_side(api: Api, shares: Sequence[Sequence[str]], snapshots: Path) -> 
 def start(space: str, names: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     worlds = [name.rpartition("/")[2] for name in names]
     command = [sys.executable, "-m", "catalogue", "judge", "--snapshots", folder, "--tally", tally_of(folder), *worlds]
-    return subprocess.Popen(command, env={**os.environ, VARIABLE: space})
+    return subprocess.Popen(command, env={**os.environ, place.VARIABLE: space})
 
 
 def tally_of(folder: Path) -> Path:

@@ -23,10 +23,9 @@ CONTAINER = "istio-proxy"
 DUMP = ("pilot-agent", "request", "GET", "config_dump?include_eds")
 PATIENCE = 60.0
 PAUSE = 2.0
-# Which push an entry came with, and when.
-_COUNTED = ("last_updated", "version_info")
-# A listener that was replaced or removed, until its connections are gone: no new one meets it.
-_DRAINING = "draining_state"
+# Which push an entry came with, and when; and a listener that was replaced or removed, until its connections are gone:
+# no new one meets it.
+_PASSING = ("last_updated", "version_info", "draining_state")
 # What a sidecar runs on, by kind and name.
 Entries = Mapping[str, Any]
 
@@ -91,19 +90,20 @@ def _entries(client: Client, pod: str) -> Iterator[tuple[str, Any]]:
                 # Where connections go that keep their own destination, Envoy notes as they come.
                 if "endpoint_configs" in kind and not _name(entry).startswith("outbound|"):
                     continue
-                if entry.keys() - {_DRAINING} != {"name"}:
-                    yield f"{kind} {_name(entry)}", _settled(entry)
+                kept = _settled(entry)
+                if kept.keys() != {"name"}:
+                    yield f"{kind} {_name(kept)}", kept
 
 
 def _name(entry: Mapping[str, Any]) -> str:
     """The name under which an entry is listed, or that of the one thing in it."""
     inner = next((part for part in entry.values() if isinstance(part, dict) and "@type" in part), entry)
     names = (source.get(key) for source in (entry, inner) for key in ("name", "cluster_name"))
-    whole = json.dumps(_settled(entry), sort_keys=True)
+    whole = json.dumps(entry, sort_keys=True)
     return next(filter(None, names), hashlib.sha256(whole.encode()).hexdigest())
 
 
 def _settled(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _settled(part) for key, part in value.items() if key not in (*_COUNTED, _DRAINING)}
+        return {key: _settled(part) for key, part in value.items() if key not in _PASSING}
     return [_settled(part) for part in value] if isinstance(value, list) else value

@@ -13,6 +13,11 @@ NAMESPACE = os.environ.get(VARIABLE, WRITTEN_FOR)
 WORD = re.compile(rf"\b{WRITTEN_FOR}\b", re.IGNORECASE)
 
 
+def spaces(lanes: int) -> list[str]:
+    """Return the namespaces of so many lanes, that of this stage first."""
+    return [NAMESPACE, *(f"{NAMESPACE}-{lane}" for lane in range(2, lanes + 1))]
+
+
 def here(text: str) -> str:
     """Return what was written for one namespace as it is in that of this stage."""
     return WORD.sub(NAMESPACE, text)

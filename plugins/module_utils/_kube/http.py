@@ -53,4 +53,21 @@ def request(
     finally:
         connection.close()
     found = {name.lower(): value for name, value in answer.getheaders()}
+    if len(body) <= limit and is_cut(answer.status, answer.version, found, len(body)):
+        raise UnreachableError(where, "the answer was cut off", sent=True)
     return Reply(answer.status, found, body[:limit], len(body) > limit)
+
+
+def is_cut(status: int, version: int, headers: Mapping[str, str], size: int) -> bool:
+    """Whether more of an answer was to come than these bytes of its body.
+
+    version: 10 for HTTP/1.0, 11 for HTTP/1.1. headers: by lower-case name. http.client, also beneath urllib3, notices
+    only of an answer in chunks that it was cut.
+    """
+    if status in (204, 304) or "chunked" in headers.get("transfer-encoding", ""):
+        return False
+    announced = headers.get("content-length", "")
+    if announced.isdigit():
+        return size != int(announced)
+    # Only HTTP/1.0 leaves the length to the connection's end; headers that were cut off look so, too.
+    return version > 10

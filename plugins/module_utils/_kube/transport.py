@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import retry
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube import http, retry
 from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.errors import UnreachableError
 
 USER_AGENT = "meshops.istio_remediation"
@@ -150,16 +150,15 @@ class Transport:
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise _unreachable(self.host, error, self.limits) from error
-        announced = answer.headers.get("content-length", "")
-        # urllib3 before 2.0 does not compare them by itself.
-        if announced.isdigit() and int(announced) != len(answer.data):
+        received = {name.lower(): value for name, value in answer.headers.items()}
+        if http.is_cut(answer.status, answer.version, received, len(answer.data)):
             raise UnreachableError(self.host, "the answer was cut off", sent=True)
         with self._count:
             self.bytes += len(answer.data)
         return Response(
             status=answer.status,
             reason=answer.reason or "",
-            headers={name.lower(): value for name, value in answer.headers.items()},
+            headers=received,
             warnings=tuple(map(_warning_text, answer.headers.getlist("warning"))),
             body=answer.data,
         )

@@ -7,7 +7,6 @@ time in every task.
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.q
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import Diagnosis
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.client import Client
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.grafana import Grafana
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._model.path import Path
@@ -249,48 +247,6 @@ def grafana_by_url(params: Params) -> Grafana | None:
     return grafana.by_url(params["grafana_url"], token, params["grafana_validate_certs"])
 
 
-def diagnose(
-    client: Client | None, params: Params, *, applying: bool = False, without: str = ""
-) -> tuple[Diagnosis, Snapshot]:
-    """Diagnose the live cluster, or what `snapshot` holds, with any assumptions laid over.
-
-    applying: for a run that applies a fix; a mere diagnosis makes fewer requests. without: the name of objects that
-    the run removes first. Raises KubeError, InputError.
-    """
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._diagnose import diagnose as judge
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._plan.remedy import Options
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.collect import collect
-
-    asked, reader = _asked(client, params, thorough=applying)
-    if without:
-        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.without import ReaderWithout
-
-        reader = ReaderWithout(reader, without)
-    options = Options(annotate=applying and params["annotate"])
-    return collect(reader, lambda snapshot: judge(asked, snapshot, options))
-
-
-def diagnose_each(client: Client | None, params: Params) -> tuple[dict[str, Any], Question, Snapshot]:
-    """Diagnose the data sources `datasource_uids`, or all; as diagnose() does. Raises KubeError, InputError."""
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils import _diagnose, _result
-
-    asked, reader = _asked(client, params)
-    results, problems, snapshot = _diagnose.diagnose_each(asked, reader, params["datasource_uids"] or ())
-    return _result.several(results, problems), asked, snapshot
-
-
-def _asked(client: Client | None, params: Params, thorough: bool = False) -> tuple[Question, Reader]:
-    asked = question(params)
-    asked = asked._replace(thorough=asked.thorough or thorough)
-    reader = _saved(params) if client is None else _live(client, asked, params)
-    if params.get("assume") or params.get("with_manifests"):
-        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import overlay
-
-        asked = asked._replace(read_logs=False, read_envoy=False)
-        reader = overlay.OverlaidReader(reader, overlay.assumptions(params), asked.istio_namespace)
-    return asked, reader
-
-
 def walk(client: Client, params: Params) -> tuple[Path, str]:
     """The path as wired and predicted now, and since when its last hop has been so; without verdict and remedies.
 
@@ -310,23 +266,14 @@ def walk(client: Client, params: Params) -> tuple[Path, str]:
         known = since is not None and not path.unknown and not any(answer.problem for answer in answers)
         return path, since.isoformat() if since and known else ""
 
-    return collect(_live(client, asked, params), evaluate)[0]
+    return collect(live(client, asked, params), evaluate)[0]
 
 
-def _live(client: Client, asked: Question, params: Params) -> Reader:
+def live(client: Client, asked: Question, params: Params) -> Reader:
+    """Who reads from the cluster what a question needs. Raises ConfigError."""
     from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.live import LiveReader
 
     return LiveReader(client, asked, grafana_by_url(params), params["grafana_token"] or "")
-
-
-def _saved(params: Params) -> Reader:
-    if os.path.isdir(params["snapshot"]):
-        from ansible_collections.meshops.istio_remediation.plugins.module_utils._read.manifests import ManifestReader
-
-        return ManifestReader(params["snapshot"])
-    from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved
-
-    return saved.load(params["snapshot"])
 
 
 def api_usage(client: Client | None) -> dict[str, int]:

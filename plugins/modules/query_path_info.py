@@ -285,7 +285,7 @@ api:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils import _module
+from ansible_collections.meshops.istio_remediation.plugins.module_utils import _diagnosing, _module
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -315,9 +315,9 @@ def work(module: AnsibleModule, client: Client | None) -> dict[str, Any]:
     from ansible_collections.meshops.istio_remediation.plugins.module_utils import _result
 
     if module.params["datasource_uids"] or module.params["all_datasources"]:
-        result, question, snapshot = _module.diagnose_each(client, module.params)
+        result, question, snapshot = _diagnosing.diagnose_each(client, module.params)
     else:
-        diagnosis, snapshot = _module.diagnose(client, module.params)
+        diagnosis, snapshot = _diagnosing.diagnose(client, module.params)
         result, question = _result.to_dict(diagnosis), diagnosis.question
     if module.params["save_snapshot"]:
         from ansible_collections.meshops.istio_remediation.plugins.module_utils._read import saved

@@ -177,7 +177,7 @@ api:
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.meshops.istio_remediation.plugins.module_utils import _module
+from ansible_collections.meshops.istio_remediation.plugins.module_utils import _diagnosing, _module
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -238,10 +238,10 @@ def _apply(module: AnsibleModule, client: Client, access: Access) -> dict[str, A
     namespace = params["journal_namespace"] or params["grafana_namespace"]
     access.require(to_diagnose(_module.question(params)))
     cluster_uid = cluster.identify(client, access, params["expect_cluster_uid"] or "")
-    diagnosis, _snapshot = _module.diagnose(client, params, applying=True)
+    diagnosis, _snapshot = _diagnosing.diagnose(client, params, applying=True)
     if left := _rehearsal.sweep(client, access, diagnosis, namespace, module.check_mode):
         # It, such as a route, may have had a part in the diagnosis.
-        diagnosis, _snapshot = _module.diagnose(client, params, applying=True, without=left)
+        diagnosis, _snapshot = _diagnosing.diagnose(client, params, applying=True, without=left)
     plain = _result.to_dict(diagnosis)
     verdict = diagnosis.judgement.verdict
     result: dict[str, Any] = {"verdict": plain["verdict"], "run": "", "changes": [], "effects": []}

@@ -40,9 +40,11 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "_diagnose": SHARED | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan"},
     "_rehearsal": SHARED | {"_kube", "_model", "_plan", "_apply", "_prove", "_diagnose", "_verdict"},
     "_result": SHARED | {"_model", "_proxies", "_verdict", "_plan", "_diagnose"},
-    "_module": SHARED
-    | {"_kube", "_read", "_model", "_proxies", "_verdict", "_plan", "_apply", "_prove", "_diagnose", "_result"},
+    "_module": SHARED | {"_kube", "_read", "_model", "_proxies"},
+    "_diagnosing": SHARED | {"_kube", "_read", "_model", "_plan", "_diagnose", "_result", "_module"},
 }
+# Where modules meet the rest, and for nobody else.
+FOR_MODULES = ("_module", "_diagnosing")
 
 PURE = frozenset(
     {"_model", "_proxies", "_verdict", "_plan", "_prove.judge", "_prove.observation", "_redact", "_result"}
@@ -128,7 +130,7 @@ def room_of(path: str) -> str | None:
 
 
 def check_walk(path: str, tree: ast.AST) -> Iterator[Breach]:
-    """Law 1: imports go one way, and only modules import ``_module``."""
+    """Law 1: imports go one way, and only modules import what is for them."""
     room = room_of(path)
     in_utils = Path(path).parts[:2] == UTILS
     if in_utils and room is None and len(Path(path).parts) > 2 and Path(path).name != "__init__.py":
@@ -138,8 +140,8 @@ def check_walk(path: str, tree: ast.AST) -> Iterator[Breach]:
         if not item.own or item.parts[:2] != UTILS:
             continue
         target = ".".join(item.parts[2:])
-        if inside(target, ["_module"]) and room != "_module" and not path.startswith("plugins/modules/"):
-            yield Breach(path, item.line, "imports _module, which is for files in plugins/modules alone")
+        if inside(target, FOR_MODULES) and room not in FOR_MODULES and not path.startswith("plugins/modules/"):
+            yield Breach(path, item.line, f"imports {target}, which is for files in plugins/modules alone")
         elif room and not inside(target, [room, *MAY_IMPORT[room]]):
             yield Breach(path, item.line, f"{room} may not import {target}")
         elif _promises_to_read_only(path) and inside(target, ["_apply"]):

@@ -141,7 +141,7 @@ def check_walk(path: str, tree: ast.AST) -> Iterator[Breach]:
             continue
         target = ".".join(item.parts[2:])
         if inside(target, FOR_MODULES) and room not in FOR_MODULES and not path.startswith("plugins/modules/"):
-            yield Breach(path, item.line, f"imports {target}, which is for files in plugins/modules alone")
+            yield Breach(path, item.line, f"imports {item.parts[2]}, which is for files in plugins/modules alone")
         elif room and not inside(target, [room, *MAY_IMPORT[room]]):
             yield Breach(path, item.line, f"{room} may not import {target}")
         elif _promises_to_read_only(path) and inside(target, ["_apply"]):

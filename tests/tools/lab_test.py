@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the mesh up, prove on it whatever needs a mesh, and take it down again whatever happened.
 
-First every molecule scenario, two at a time where they allow it, then what is compared with the mesh by the hundred, at
-last the lab itself. Arguments name single scenarios; then nothing else is run, and they are played one by one. With
-MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not killed to see what it leaves behind. What failed
-is said once more at the end, with its reasons.
+First every molecule scenario, two at a time where they allow it, then a share of what is compared with the mesh by the
+hundred, at last the lab itself. Arguments name single scenarios; then nothing else is run, and they are played one by
+one. With MESHOPS_LAB_KEEP=1 in the environment the mesh is left running, and not killed to see what it leaves behind.
+What failed is said once more at the end, with its reasons.
 """
 
 from __future__ import annotations
@@ -21,18 +21,12 @@ from types import FrameType
 import agent
 import lanes
 import recording
+import shares
 from lab import LAB, access, lab, program
 from steps import ROOT, TOOLS, AbsentError, call, environment, step
 
 # Scenarios at a time: more would be too many for two cores, and late.
 SCENARIOS = 2
-# Worlds at a time. `make policies` goes through more of them.
-LANES, MESHES, POLICIES = 3, 300, 60
-COMPARED = {
-    "Rules: every world of the catalogue": ("catalogue", "judge", "--lanes", str(LANES)),
-    f"Model of Istio: {MESHES} random meshes": ("differential", "--meshes", str(MESHES)),
-    f"Model of policies: {POLICIES} random ones": ("policies", "--policies", str(POLICIES)),
-}
 
 
 def kept() -> bool:
@@ -78,7 +72,8 @@ def proofs(chosen: Sequence[str], everything: bool) -> list[str]:
     alone = lanes.alone(chosen)
     failed = unpassed((f"Scenario {name}", partial(scenario, name)) for name in alone)
     failed += lanes.side_by_side([name for name in chosen if name not in alone], SCENARIOS)
-    failed += unpassed((title, partial(program, *command)) for title, command in COMPARED.items())
+    compared = shares.programs(shares.of_commit())
+    failed += unpassed((title, partial(program, *command)) for title, command in compared.items())
     failed += unpassed([("Lab: the node agent with real containers", agent_tests)])
     return failed if kept() else failed + unpassed([("Lab: killed, it leaves no trace", trace)])
 

@@ -84,8 +84,9 @@ truth-table: lab-up
 demo: lab-up
 	@$(PYTHON) tests/tools/demo.py
 
-# What needs no mesh works on one core each: side by side it takes half the time.
+# Linters and sanity work on one core each.
 test:
+	@echo "== unit, lint and sanity, side by side: each is shown whole once it is done, the first after some minutes"
 	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 --jobs=3 --output-sync=target --keep-going unit lint sanity
 	@$(MAKE) --no-print-directory lab-test
 	@echo "== make test: every check passed"

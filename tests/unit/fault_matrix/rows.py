@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ansible_collections.meshops.istio_remediation.plugins.module_utils._kube.retry import TRANSIENT
+
 # The API server answers so, in place of what it is asked for.
 ANSWER = "answer"
 # It does what it is asked for, but the connection breaks before the answer, or the answer is cut in half.
@@ -39,6 +41,11 @@ class Row(NamedTuple):
     def kills(self) -> bool:
         """Whether the run ends there."""
         return self.does in (KILL_BEFORE, KILL_AFTER)
+
+    @property
+    def passes(self) -> bool:
+        """Whether asking once more is enough to get past it."""
+        return self.code in TRANSIENT and not self.lasting
 
     def strikes(self, index: int, number: int, method: str, path: str) -> bool:
         """Whether it strikes the call with this number, where it is to strike the one with this index."""

@@ -71,14 +71,16 @@ class Verified:
             return ["the fault did not strike"]
         wrong = [f"written: {call.method} {call.path}" for call in self._stage.requests() if is_write(call)]
         wrong += [f"orphan: {what}" for what in self._stage.left()]
-        return wrong if result is None else [*wrong, *self._untrue(result)]
+        return wrong if result is None else [*wrong, *self._untrue(result, row)]
 
-    def _untrue(self, result: dict[str, Any]) -> Iterator[str]:
+    def _untrue(self, result: dict[str, Any], row: Row) -> Iterator[str]:
         yield from no_clear_sentence(result)
         if result.get("changed", False):
             yield "false changed: a proof changes nothing"
         found = result.get("result", judge.INCONCLUSIVE)
         if found not in (self._stage.truth, judge.INCONCLUSIVE):
             yield f"false verdict: {found}, and it is {self._stage.truth}: {result['msg']}"
+        if row.passes and found != self._stage.truth:
+            yield f"what was refused once was not asked for again: {result['msg']}"
         if bool(result.get("failed")) is (found == judge.PASSED):
             yield f"false verdict: {found}, and failed is {result.get('failed', False)}"
